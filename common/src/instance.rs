@@ -1,0 +1,164 @@
+//! One container of one release on one node.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::exit::Exit;
+use crate::health::Health;
+use crate::name::{AppName, InvalidName, NodeName, text_newtype};
+use crate::release::ReleaseNo;
+
+text_newtype!(
+    /// An instance's name within the cluster: six characters, made from a counter and so never given twice.
+    InstanceId,
+    |text| {
+        if (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            Ok(())
+        } else {
+            Err(InvalidName(format!("\"{text}\" is not an instance id")))
+        }
+    }
+);
+
+/// Crockford's alphabet without the letters people misread.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl InstanceId {
+    /// The id of the `sequence`th instance of a cluster. Multiplying by an odd number permutes 2^30 values, so ids
+    /// that follow each other look unlike, and none comes twice before a billion.
+    pub fn from_sequence(sequence: u64) -> Self {
+        let mut value = (sequence.wrapping_mul(0x2545_f491) ^ 0x15a5_5a5a) & 0x3fff_ffff;
+        let mut text = [0u8; 6];
+        for slot in text.iter_mut().rev() {
+            *slot = ALPHABET[(value & 31) as usize];
+            value >>= 5;
+        }
+        Self(text.iter().map(|b| char::from(*b)).collect())
+    }
+}
+
+/// The container's name: `dinp-<app>-<instance>`.
+pub fn container_name(app: &AppName, instance: &InstanceId) -> String {
+    format!("dinp-{app}-{instance}")
+}
+
+/// What the leader has decided about an instance. Only ever moves forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Want {
+    /// It should run, and take traffic once it is healthy.
+    Run,
+    /// It leaves the routes and finishes what it has in flight.
+    Drain,
+    /// It is to be stopped and removed.
+    Stop,
+}
+
+impl Want {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Want::Run => "run",
+            Want::Drain => "drain",
+            Want::Stop => "stop",
+        }
+    }
+}
+
+impl std::str::FromStr for Want {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        [Want::Run, Want::Drain, Want::Stop]
+            .into_iter()
+            .find(|want| want.as_str() == text)
+            .ok_or_else(|| InvalidName(format!("\"{text}\" is not a wanted state")))
+    }
+}
+
+/// An instance as it is decided and stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub app: AppName,
+    pub release: ReleaseNo,
+    /// A restart makes instances of the same release with a higher generation.
+    pub generation: u32,
+    pub node: NodeName,
+    /// 0 to N-1 among the app's instances.
+    pub index: u32,
+    pub want: Want,
+    /// It has been healthy once, and so has been in the routes.
+    pub proven: bool,
+    /// Milliseconds in its present phase: since it was assigned until proven, then unhealthy, draining or stopping.
+    pub spent_ms: u64,
+    /// Its address, once an agent has said it.
+    pub address: Option<SocketAddr>,
+    /// Why it is where it is: the last decision about it, in words.
+    pub reason: String,
+}
+
+/// What an agent sees of an instance assigned to it. Every assigned instance is in every full report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Seen {
+    /// Not created yet; `step` says what it waits for, in words (`waiting for the image`).
+    Pending { step: String },
+    /// Its container runs.
+    Running { address: SocketAddr, health: Health },
+    /// The container ended and was not asked to. `listening` as in [`Seen::Failed`].
+    Exited { exit: Exit },
+    /// It could not be created or started; another try on the same node is pointless until something changes.
+    Failed { why: String },
+    /// SIGTERM was sent; it still exists.
+    Stopping,
+    /// No container of this name exists, and none will be created.
+    Gone,
+}
+
+/// The status word of an instance, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+pub enum InstanceStatus {
+    Pending,
+    Starting,
+    Running,
+    Unhealthy,
+    Draining,
+    Stopped,
+    Failed,
+    Lost,
+}
+
+impl InstanceStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Unhealthy => "Unhealthy",
+            Self::Draining => "Draining",
+            Self::Stopped => "Stopped",
+            Self::Failed => "Failed",
+            Self::Lost => "Lost",
+        }
+    }
+}
+
+impl fmt::Display for InstanceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_never_repeat() {
+        let ids: std::collections::BTreeSet<_> = (0..100_000).map(InstanceId::from_sequence).collect();
+        assert_eq!(ids.len(), 100_000);
+        assert!(ids.iter().all(|id| InstanceId::parse(id.as_str()).is_ok()));
+    }
+}

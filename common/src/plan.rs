@@ -1,0 +1,73 @@
+//! What is wanted, as the store holds it, and what a planner changes about it.
+//!
+//! `Desired` is read whole, in one transaction, or not at all. A plan is a list of `Change`s; the store writes them
+//! in one transaction that begins by proving the lease.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::app::{App, Backoff};
+use crate::deploy::{Deploy, DeployNo, DeployState, Failure};
+use crate::event::Severity;
+use crate::instance::{Instance, InstanceId, Want};
+use crate::name::{AppName, NodeName, RouterId};
+use crate::node::Node;
+use crate::release::{Release, ReleaseNo};
+use crate::wire::ImagesKept;
+
+/// Everything the store knows that a decision may need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// All apps, tombstones included, sorted by name.
+    pub apps: Vec<App>,
+    /// Every release that is live, that a running deploy leads to, or that an instance has.
+    pub releases: BTreeMap<(AppName, ReleaseNo), Release>,
+    /// Running deploys only; at most one per app.
+    pub deploys: Vec<Deploy>,
+    /// All instances, sorted by id.
+    pub instances: Vec<Instance>,
+    pub nodes: Vec<Node>,
+    /// Routers that have joined and not left.
+    pub routers: Vec<RouterId>,
+    /// The sequence number of the next instance.
+    pub next_instance: u64,
+    pub images: ImagesKept,
+}
+
+/// One change to what is stored. Every variant is idempotent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new instance; the store also raises the sequence above it.
+    Place { instance: Instance, sequence: u64 },
+    /// The instance's wanted state moves forward; its phase begins anew.
+    Move { instance: InstanceId, want: Want, reason: String },
+    /// It was healthy for the first time.
+    Prove { instance: InstanceId, address: SocketAddr },
+    /// Time spent in its phase.
+    Spend { instance: InstanceId, spent_ms: u64 },
+    /// Its container is gone and no router can reach its address: the record goes.
+    Forget { instance: InstanceId },
+    /// Time and failed starts of a running deploy.
+    Progress { app: AppName, deploy: DeployNo, spent_ms: u64, failed_starts: u32 },
+    /// The deploy's end.
+    Finish { app: AppName, deploy: DeployNo, state: DeployState, failure: Option<Failure> },
+    /// The release (and generation) is proven good and serves from now on.
+    Live { app: AppName, release: ReleaseNo, generation: u32 },
+    Backoff { app: AppName, backoff: Backoff },
+    /// Nothing of a deleted app is left: its record, releases, deploys and builds go. Its events stay.
+    Erase { app: AppName },
+    /// A line in the timeline, by `dinp` itself.
+    Note(Note),
+}
+
+/// An event before it has an id and a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub severity: Severity,
+    pub kind: &'static str,
+    pub app: Option<AppName>,
+    pub instance: Option<InstanceId>,
+    pub node: Option<NodeName>,
+    pub text: String,
+    pub detail: Option<String>,
+}
