@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::{AppKind, AppStatus};
-use crate::build::{BuildId, BuildState};
+use crate::build::{BuildId, BuildOrder, BuildOutcome, BuildState};
 use crate::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Failure, Strategy};
 use crate::digest::{Digest, Image};
 use crate::event::Event;
@@ -137,6 +137,30 @@ pub struct BuildLine {
     pub n: u64,
     pub at: String,
     pub text: String,
+}
+
+/// `POST /v1/builder/claim?wait=30`: a build that is this builder's until it finishes or stops renewing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BuildClaim {
+    /// Proof of the claim, for every later call about this build.
+    pub claim: String,
+    pub order: BuildOrder,
+}
+
+/// `POST /v1/builder/builds/{id}/log`: appends lines and renews the claim, also without lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildLogLines {
+    pub claim: String,
+    pub lines: Vec<String>,
+}
+
+/// `POST /v1/builder/builds/{id}/finish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildFinish {
+    pub claim: String,
+    pub outcome: BuildOutcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -28,3 +28,6 @@ pub const WIRE_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 pub const RELEASES_KEPT: usize = 5;
 /// Seconds a long poll (`?wait=`) may hold a request.
 pub const LONG_POLL_SECONDS: u64 = 60;
+/// Seconds a stream may stay silent. A server sends a keep-alive in time (an empty line in NDJSON, a comment in SSE),
+/// and a reader that waits three times as long takes the connection for dead.
+pub const STREAM_KEEP_ALIVE_SECONDS: u64 = 15;
