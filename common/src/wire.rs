@@ -23,6 +23,13 @@ pub const PROTOCOL: u32 = 1;
 /// Where the agent connects, below the server's address.
 pub const AGENT_PATH: &str = "/v1/agent";
 
+/// How often the leader sends a node its assignments, changed or not. Hearing them is how an agent knows that
+/// somebody leads.
+pub const ASSIGN_EVERY_MS: u64 = 2_000;
+
+/// An agent that has heard no assignments for this long acts alone: it restarts what crashes, in place.
+pub const LEADERLESS_AFTER_MS: u64 = 10_000;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum AgentMessage {
