@@ -1,0 +1,43 @@
+//! The platform itself: its version, nodes, events, bases, and what changes.
+
+use dinp_common::api::{BaseView, NodeView, Page, VersionView, WatchEvent};
+use dinp_common::event::Event;
+
+use crate::call::Client;
+use crate::error::ClientError;
+use crate::query::EventQuery;
+use crate::stream::Items;
+
+impl Client {
+    /// Needs no credentials.
+    pub async fn version(&self) -> Result<VersionView, ClientError> {
+        self.get("/version").await
+    }
+
+    pub async fn nodes(&self) -> Result<Page<NodeView>, ClientError> {
+        self.get("/v1/nodes").await
+    }
+
+    /// Past events, newest first.
+    pub async fn events(&self, query: &EventQuery) -> Result<Page<Event>, ClientError> {
+        self.get(&query.path(false)).await
+    }
+
+    /// New events, oldest first, from `query.after` or from now.
+    pub async fn events_follow(&self, query: &EventQuery) -> Result<Items<Event>, ClientError> {
+        self.ndjson(&query.path(true)).await
+    }
+
+    pub async fn bases(&self) -> Result<Page<BaseView>, ClientError> {
+        self.get("/v1/bases").await
+    }
+
+    /// What changes, as it changes. Read what you show after the stream is open, and nothing is missed.
+    pub async fn watch(&self) -> Result<Items<WatchEvent>, ClientError> {
+        self.events_of("/v1/watch").await
+    }
+
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get("/v1/openapi.json").await
+    }
+}
