@@ -18,10 +18,14 @@ pub enum HealthCheck {
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Health {
     /// No probe has succeeded yet; `last` is what the latest one met, in words.
-    Unproven { last: Option<String> },
+    Unproven {
+        last: Option<String>,
+    },
     Healthy,
     /// It was healthy, and `policy` probes in a row have failed since.
-    Unhealthy { last: String },
+    Unhealthy {
+        last: String,
+    },
 }
 
 impl HealthCheck {

@@ -12,8 +12,21 @@ use crate::name::{AppName, EnvKey};
 use crate::size::MiB;
 
 /// Keys of later versions, refused by name rather than as typing errors.
-const LATER: &[&str] =
-    &["team", "secrets", "scale", "domains", "placement", "volumes", "jobs", "alerts", "override", "cpu", "user", "restart", "ignore"];
+const LATER: &[&str] = &[
+    "team",
+    "secrets",
+    "scale",
+    "domains",
+    "placement",
+    "volumes",
+    "jobs",
+    "alerts",
+    "override",
+    "cpu",
+    "user",
+    "restart",
+    "ignore",
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use crate::event::Severity;
 use crate::instance::{Instance, InstanceId, Want};
 use crate::name::{AppName, NodeName, RouterId};
 use crate::node::Node;
-use crate::release::{Release, ReleaseNo};
+use crate::release::{Release, ReleaseNo, RunSpec};
 use crate::wire::ImagesKept;
 
 /// Everything the store knows that a decision may need.
@@ -34,28 +34,81 @@ pub struct Desired {
     pub images: ImagesKept,
 }
 
+impl Desired {
+    /// The snapshot an instance of this app and release is made from.
+    pub fn spec(&self, app: &AppName, release: ReleaseNo) -> Option<&RunSpec> {
+        self.releases.get(&(app.clone(), release)).map(|release| &release.spec)
+    }
+
+    pub fn app(&self, name: &AppName) -> Option<&App> {
+        self.apps.iter().find(|app| app.name == *name)
+    }
+
+    pub fn deploy(&self, app: &AppName) -> Option<&Deploy> {
+        self.deploys.iter().find(|deploy| deploy.app == *app)
+    }
+
+    pub fn instances_of<'a>(&'a self, app: &'a AppName) -> impl Iterator<Item = &'a Instance> {
+        self.instances.iter().filter(move |instance| instance.app == *app)
+    }
+}
+
 /// One change to what is stored. Every variant is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A new instance; the store also raises the sequence above it.
-    Place { instance: Instance, sequence: u64 },
+    Place {
+        instance: Instance,
+        sequence: u64,
+    },
     /// The instance's wanted state moves forward; its phase begins anew.
-    Move { instance: InstanceId, want: Want, reason: String },
+    Move {
+        instance: InstanceId,
+        want: Want,
+        reason: String,
+    },
     /// It was healthy for the first time.
-    Prove { instance: InstanceId, address: SocketAddr },
+    Prove {
+        instance: InstanceId,
+        address: SocketAddr,
+    },
     /// Time spent in its phase.
-    Spend { instance: InstanceId, spent_ms: u64 },
+    Spend {
+        instance: InstanceId,
+        spent_ms: u64,
+    },
     /// Its container is gone and no router can reach its address: the record goes.
-    Forget { instance: InstanceId },
+    Forget {
+        instance: InstanceId,
+    },
     /// Time and failed starts of a running deploy.
-    Progress { app: AppName, deploy: DeployNo, spent_ms: u64, failed_starts: u32 },
+    Progress {
+        app: AppName,
+        deploy: DeployNo,
+        spent_ms: u64,
+        failed_starts: u32,
+    },
     /// The deploy's end.
-    Finish { app: AppName, deploy: DeployNo, state: DeployState, failure: Option<Failure> },
+    Finish {
+        app: AppName,
+        deploy: DeployNo,
+        state: DeployState,
+        failure: Option<Failure>,
+    },
     /// The release (and generation) is proven good and serves from now on.
-    Live { app: AppName, release: ReleaseNo, generation: u32 },
-    Backoff { app: AppName, backoff: Backoff },
+    Live {
+        app: AppName,
+        release: ReleaseNo,
+        generation: u32,
+    },
+    Backoff {
+        app: AppName,
+        backoff: Backoff,
+    },
     /// Nothing of a deleted app is left: its record, releases, deploys and builds go. Its events stay.
-    Erase { app: AppName },
+    Erase {
+        app: AppName,
+    },
     /// A line in the timeline, by `dinp` itself.
     Note(Note),
 }

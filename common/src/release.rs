@@ -25,9 +25,13 @@ impl fmt::Display for ReleaseNo {
 impl std::str::FromStr for ReleaseNo {
     type Err = crate::name::InvalidName;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.strip_prefix('v').unwrap_or(text).parse().ok().filter(|n| *n > 0).map(Self).ok_or_else(|| {
-            crate::name::InvalidName(format!("\"{text}\" is not a release; write for example v7"))
-        })
+        text.strip_prefix('v')
+            .unwrap_or(text)
+            .parse()
+            .ok()
+            .filter(|n| *n > 0)
+            .map(Self)
+            .ok_or_else(|| crate::name::InvalidName(format!("\"{text}\" is not a release; write for example v7")))
     }
 }
 

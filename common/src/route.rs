@@ -92,9 +92,13 @@ impl RouteUpdate {
 pub enum RouterMessage {
     Status(RouterStatus),
     /// The router has no table, or one the last delta does not fit: send everything.
-    Resync { router: RouterId },
+    Resync {
+        router: RouterId,
+    },
     /// The router leaves for good and is not waited for any more.
-    Goodbye { router: RouterId },
+    Goodbye {
+        router: RouterId,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,4 +108,21 @@ pub struct RouterStatus {
     pub confirmed: Option<TableVersion>,
     /// Requests and tunnels in flight, per instance; only those above zero.
     pub in_flight: BTreeMap<InstanceId, u32>,
+}
+
+/// Where routes and routers stand in Redis. Everything there can be rebuilt from the store at any time.
+pub mod redis_keys {
+    /// Hash: host -> [`super::Route`] as JSON.
+    pub const ROUTES: &str = "dinp:routes";
+    /// [`super::TableCert`] of the hash, as JSON. Written in one transaction with it.
+    pub const CERT: &str = "dinp:routes:cert";
+    /// Stream of [`super::RouteUpdate`]s as JSON, in the field [`CHANGE_FIELD`].
+    pub const CHANGES: &str = "dinp:routes:changes";
+    pub const CHANGE_FIELD: &str = "u";
+    /// Prefix of one key per router: its [`super::RouterStatus`] as JSON, with a time to live of [`ROUTER_TTL_SECONDS`].
+    pub const ROUTER: &str = "dinp:routers:";
+    /// Five missed reports.
+    pub const ROUTER_TTL_SECONDS: u64 = 5;
+    /// Channel on which routers publish each [`super::RouterMessage`] as JSON, so that servers hear at once.
+    pub const STATUS_CHANNEL: &str = "dinp:routers:status";
 }

@@ -37,22 +37,39 @@ pub enum AgentMessage {
     Hello(Hello),
     Report(Report),
     /// An assignment was refused; a leader that reads this goes above `highest`.
-    Refused { refusal: FenceRefusal, highest: Fence },
+    Refused {
+        refusal: FenceRefusal,
+        highest: Fence,
+    },
     /// A piece of the answer to an [`Ask`].
-    Lines { ask: u64, lines: Vec<LogLine> },
+    Lines {
+        ask: u64,
+        lines: Vec<LogLine>,
+    },
     /// The end of an answer; `error` says why it is incomplete.
-    Done { ask: u64, error: Option<String> },
+    Done {
+        ask: u64,
+        error: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum ServerMessage {
     /// The answer to [`Hello`]: the agent may report.
-    Welcome { cluster: ClusterId, server: String },
+    Welcome {
+        cluster: ClusterId,
+        server: String,
+    },
     Assign(Assignments),
-    Ask { id: u64, ask: Ask },
+    Ask {
+        id: u64,
+        ask: Ask,
+    },
     /// Nobody reads the answer any more.
-    Cancel { id: u64 },
+    Cancel {
+        id: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,19 @@
 //! Every decision, as pure functions: no clock, no randomness, no I/O, no async.
+//!
+//! One pass of a leader is [`plan::plan`]; [`apply::apply`] is what its changes do; [`routes::routes`] and
+//! [`assign::assignments`] follow from the result. [`table`] certifies routes, [`lease`] says who may lead, and
+//! [`agent`] holds the machines an agent runs by.
 
 pub mod agent;
+pub mod apply;
+pub mod assign;
+pub mod bucket;
+mod cause;
+pub mod lease;
+pub mod observed;
+pub mod placement;
+pub mod plan;
+pub mod policy;
+mod rollout;
+pub mod routes;
 pub mod table;

@@ -1,0 +1,141 @@
+//! One pass of the leader: what is wanted and what was seen in, changes with their reasons out.
+
+use std::collections::BTreeMap;
+
+use dinp_common::event::Severity;
+use dinp_common::instance::{Instance, Want};
+use dinp_common::name::AppName;
+use dinp_common::plan::{Change, Desired, Note};
+
+use crate::bucket::{Bucket, bucket};
+use crate::observed::{Confirmations, Observed};
+use crate::placement::Nodes;
+use crate::policy::Policy;
+use crate::table::Publisher;
+use crate::{observed::Freshness, rollout};
+
+/// All that one pass reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    pub publisher: &'a Publisher,
+    pub policy: &'a Policy,
+    /// Milliseconds since the last pass of this leader; 0 in its first.
+    pub elapsed_ms: u64,
+    /// Milliseconds since this leader took the lease.
+    pub leading_ms: u64,
+}
+
+/// What one pass decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub changes: Vec<Change>,
+    /// What is held back and why, in sentences, per app.
+    pub holds: BTreeMap<AppName, Vec<String>>,
+}
+
+impl Plan {
+    pub(crate) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(crate) fn hold(&mut self, app: &AppName, why: impl Into<String>) {
+        self.holds.entry(app.clone()).or_default().push(why.into());
+    }
+
+    pub(crate) fn move_to(&mut self, instance: &Instance, want: Want, reason: impl Into<String>) {
+        self.change(Change::Move { instance: instance.id.clone(), want, reason: reason.into() });
+    }
+
+    pub(crate) fn note(&mut self, severity: Severity, kind: &'static str, about: About<'_>, text: impl Into<String>) {
+        self.change(Change::Note(Note {
+            severity,
+            kind,
+            app: Some(about.app.clone()),
+            instance: about.instance.map(|instance| instance.id.clone()),
+            node: about.instance.map(|instance| instance.node.clone()),
+            text: text.into(),
+            detail: about.detail,
+        }));
+    }
+}
+
+/// What a note is about.
+#[derive(Debug)]
+pub(crate) struct About<'a> {
+    pub app: &'a AppName,
+    pub instance: Option<&'a Instance>,
+    pub detail: Option<String>,
+}
+
+impl<'a> About<'a> {
+    pub(crate) fn app(app: &'a AppName) -> Self {
+        Self { app, instance: None, detail: None }
+    }
+
+    pub(crate) fn instance(instance: &'a Instance) -> Self {
+        Self { app: &instance.app, instance: Some(instance), detail: None }
+    }
+}
+
+/// What all apps of one pass share.
+pub(crate) struct Pass<'a> {
+    pub input: Input<'a>,
+    pub confirmations: Confirmations<'a>,
+    pub nodes: Nodes,
+    pub next_instance: u64,
+    /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced.
+    pub braked: bool,
+    pub plan: Plan,
+}
+
+/// An instance in its bucket.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<'a> {
+    pub instance: &'a Instance,
+    pub bucket: Bucket,
+}
+
+/// Decides everything that is to change now.
+pub fn plan(input: Input<'_>) -> Plan {
+    let Input { desired, observed, publisher, policy, leading_ms, .. } = input;
+    let mut pass = Pass {
+        input,
+        confirmations: Confirmations::new(publisher, &desired.routers, observed, policy),
+        nodes: Nodes::new(desired, observed, leading_ms, policy),
+        next_instance: desired.next_instance,
+        braked: mass_loss(input),
+        plan: Plan::default(),
+    };
+    for app in &desired.apps {
+        rollout::app(&mut pass, app);
+    }
+    pass.plan
+}
+
+fn mass_loss(input: Input<'_>) -> bool {
+    let nodes = &input.desired.nodes;
+    let lost = nodes
+        .iter()
+        .filter(|node| input.observed.freshness(&node.name, input.leading_ms, input.policy) == Freshness::Lost)
+        .count();
+    lost > 0 && lost * 100 >= nodes.len() * input.policy.mass_loss_percent as usize
+}
+
+impl<'a> Pass<'a> {
+    /// All instances of an app, each in exactly one bucket.
+    pub(crate) fn members(&self, app: &AppName) -> Vec<Member<'a>> {
+        let Input { desired, observed, leading_ms, policy, .. } = self.input;
+        desired
+            .instances
+            .iter()
+            .filter(|instance| instance.app == *app)
+            .map(|instance| {
+                let freshness = observed.freshness(&instance.node, leading_ms, policy);
+                let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
+                Member { instance, bucket: bucket(instance, freshness, report) }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,76 @@
+//! Every number a decision uses, with its unit and its reason.
+
+/// The numbers of one cluster. Tests and operators may choose others; nothing else hard-codes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// A node that has been silent this long is suspect: nothing new is placed on it. Agents report every second.
+    pub suspect_after_ms: u64,
+    /// A node that has been silent this long is lost, and its instances are replaced elsewhere.
+    pub lost_after_ms: u64,
+    /// If at least this share of all nodes is lost at once (in percent), nothing is replaced: the fault is ours.
+    pub mass_loss_percent: u32,
+    /// A router that has been silent this long is not waited for. Routers report every second.
+    pub router_silent_after_ms: u64,
+    /// Extra instances of a rolling deploy, in percent of those wanted; at least one.
+    pub surge_percent: u32,
+    /// How long a new instance may take until it is healthy. Java apps need tens of seconds on a small machine.
+    pub start_grace_ms: u64,
+    /// New instances that may end before they were healthy until the deploy fails; more than one, since a database
+    /// that blinks must not fail a deploy.
+    pub failed_starts: u32,
+    /// How long a proven instance may be unhealthy until it is replaced.
+    pub unhealthy_grace_ms: u64,
+    /// How long a withdrawn instance may finish what it has in flight.
+    pub drain_grace_ms: u64,
+    /// Taken off the drain grace for tunnels, so that a WebSocket is closed politely before its instance stops.
+    pub tunnel_margin_ms: u64,
+    /// The first wait of the crash back-off; the first crash of a good release is replaced at once.
+    pub backoff_first_ms: u64,
+    /// Where the doubling stops.
+    pub backoff_most_ms: u64,
+    /// Without a crash for this long, the next one counts as the first.
+    pub backoff_calm_ms: u64,
+    /// How long a build may take, waiting for a builder included.
+    pub build_deadline_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            suspect_after_ms: 3_000,
+            lost_after_ms: 10_000,
+            mass_loss_percent: 50,
+            router_silent_after_ms: 3_000,
+            surge_percent: 25,
+            start_grace_ms: 60_000,
+            failed_starts: 3,
+            unhealthy_grace_ms: 10_000,
+            drain_grace_ms: 30_000,
+            tunnel_margin_ms: 5_000,
+            backoff_first_ms: 1_000,
+            backoff_most_ms: 300_000,
+            backoff_calm_ms: 600_000,
+            build_deadline_ms: 1_800_000,
+        }
+    }
+}
+
+impl Policy {
+    /// Instances a rolling deploy may start beyond those wanted.
+    pub fn surge(&self, wanted: u32) -> u32 {
+        (wanted * self.surge_percent).div_ceil(100).max(1)
+    }
+
+    /// The wait after the `crashes`th crash in a row.
+    pub fn backoff_ms(&self, crashes: u32) -> u64 {
+        match crashes {
+            0 | 1 => 0,
+            n => self.backoff_first_ms.saturating_mul(1 << (n - 2).min(20)).min(self.backoff_most_ms),
+        }
+    }
+
+    /// How long a tunnel may outlive its endpoint's withdrawal.
+    pub fn tunnel_grace_ms(&self) -> u64 {
+        self.drain_grace_ms.saturating_sub(self.tunnel_margin_ms).max(self.drain_grace_ms / 2)
+    }
+}

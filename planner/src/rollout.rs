@@ -1,0 +1,66 @@
+//! One app in one pass: settle what happened, then start, withdraw and finish.
+//!
+//! The order is the promise: an old instance leaves only after as many new ones are proven, routed and confirmed by
+//! every live router, and a failed deploy turns the target back to the last good release, so that the same rules
+//! bring the old strength back.
+
+mod advance;
+mod finish;
+mod settle;
+
+use dinp_common::app::App;
+use dinp_common::deploy::{Deploy, DeployPhase, Strategy};
+use dinp_common::instance::Instance;
+use dinp_common::release::ReleaseNo;
+
+use crate::plan::{Member, Pass};
+
+/// What the app's instances should be just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// `None`: nothing was ever proven good and nothing is being tried.
+    pub release: Option<ReleaseNo>,
+    pub generation: u32,
+    pub wanted: u32,
+    pub strategy: Strategy,
+}
+
+impl Target {
+    fn of(app: &App, deploy: Option<&Deploy>) -> Self {
+        let wanted = if app.stopped || app.deleted { 0 } else { app.instances };
+        let rollout = deploy.filter(|deploy| deploy.phase == DeployPhase::Rollout && deploy.to.is_some());
+        match rollout {
+            Some(deploy) => Self { release: deploy.to, generation: deploy.generation, wanted, strategy: deploy.strategy },
+            None => Self { release: app.live, generation: app.generation, wanted, strategy: Strategy::Rolling },
+        }
+    }
+
+    pub(crate) fn is(&self, instance: &Instance) -> bool {
+        self.release == Some(instance.release) && self.generation == instance.generation
+    }
+}
+
+/// Decides for one app.
+pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
+    let members = pass.members(&app.name);
+    let deploy = pass.input.desired.deploy(&app.name);
+    let target = Target::of(app, deploy);
+    let losses = settle::settle(pass, app, &target, &members);
+    settle::backoff(pass, app, losses.crashes);
+
+    let failed = deploy.is_some_and(|deploy| finish::fail(pass, app, deploy, &target, &members, &losses));
+    if failed {
+        return; // The next pass follows at once, with the target turned back.
+    }
+    let shortage = advance::advance(pass, app, &target, &members);
+    if let Some(deploy) = deploy {
+        finish::succeed_or_wait(pass, app, deploy, &target, &members, shortage);
+    } else if app.deleted && members.is_empty() {
+        pass.plan.change(dinp_common::plan::Change::Erase { app: app.name.clone() });
+    }
+}
+
+/// Those that are meant to run and have not ended, of the target and of anything older.
+fn partition<'m, 'a>(target: &Target, members: &'m [Member<'a>]) -> (Vec<&'m Member<'a>>, Vec<&'m Member<'a>>) {
+    members.iter().filter(|member| member.bucket.runs()).partition(|member| target.is(member.instance))
+}

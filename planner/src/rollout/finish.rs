@@ -1,0 +1,136 @@
+//! How a deploy ends: every one does.
+
+use dinp_common::app::App;
+use dinp_common::deploy::{Cause, Deploy, DeployKind, DeployPhase, DeployState, Failure};
+use dinp_common::event::Severity;
+use dinp_common::instance::Want;
+use dinp_common::plan::Change;
+
+use super::settle::Losses;
+use super::{Target, partition};
+use crate::bucket::Bucket;
+use crate::cause;
+use crate::plan::{About, Member, Pass};
+
+/// Fails the deploy if it cannot succeed any more; `true` if it did.
+pub(super) fn fail(
+    pass: &mut Pass<'_>,
+    app: &App,
+    deploy: &Deploy,
+    target: &Target,
+    members: &[Member<'_>],
+    losses: &Losses<'_, '_>,
+) -> bool {
+    let policy = pass.input.policy;
+    let spent_ms = deploy.spent_ms + pass.input.elapsed_ms;
+    if deploy.phase == DeployPhase::Build {
+        if spent_ms < policy.build_deadline_ms {
+            progress(pass, app, deploy, spent_ms, 0);
+            return false;
+        }
+        let failure = cause::no_builder(app, policy.build_deadline_ms);
+        return end_failed(pass, app, deploy, failure);
+    }
+    let failed_starts = deploy.failed_starts + losses.failed_starts.len() as u32;
+    progress(pass, app, deploy, spent_ms, failed_starts);
+    if let Some(last) = losses.failed_starts.last().filter(|_| failed_starts >= policy.failed_starts) {
+        let failure = cause::failed_start(pass.input.desired, app, last, failed_starts);
+        return end_failed(pass, app, deploy, failure);
+    }
+    let (new, _) = partition(target, members);
+    let grace = policy.start_grace_ms.min(deploy.deadline_ms);
+    let late = new.iter().find(|member| {
+        matches!(member.bucket, Bucket::Starting { healthy: false }) && member.instance.spent_ms + pass.input.elapsed_ms >= grace
+    });
+    if let Some(late) = late {
+        let failure = cause::never_healthy(pass.input, app, late, grace);
+        return end_failed(pass, app, deploy, failure);
+    }
+    false
+}
+
+/// Ends the deploy well if everything it asked for is true, and badly if its time is over.
+pub(super) fn succeed_or_wait(
+    pass: &mut Pass<'_>,
+    app: &App,
+    deploy: &Deploy,
+    target: &Target,
+    members: &[Member<'_>],
+    shortage: Option<String>,
+) {
+    if deploy.phase == DeployPhase::Build {
+        return;
+    }
+    if done(pass, app, target, members) {
+        succeed(pass, app, deploy, target);
+        return;
+    }
+    let spent_ms = deploy.spent_ms + pass.input.elapsed_ms;
+    if spent_ms >= deploy.deadline_ms && deploy.kind != DeployKind::Delete {
+        let failure = match shortage {
+            Some(why) => cause::no_room(pass.input.desired, app, target, &why),
+            None if !pass.confirmations.any_live() => cause::not_routed(app),
+            None => cause::deadline(app, deploy, target, members),
+        };
+        end_failed(pass, app, deploy, failure);
+    }
+}
+
+fn done(pass: &Pass<'_>, app: &App, target: &Target, members: &[Member<'_>]) -> bool {
+    if app.deleted {
+        return members.is_empty();
+    }
+    let (new, old) = partition(target, members);
+    let wanted = if target.release.is_some() { target.wanted as usize } else { 0 };
+    let all_in =
+        new.len() == wanted && new.iter().all(|member| member.bucket.serves() && pass.confirmations.entered(&member.instance.id));
+    let all_out = old.is_empty()
+        && members
+            .iter()
+            .filter(|member| member.instance.want != Want::Run && member.instance.proven)
+            .all(|member| pass.confirmations.left(&member.instance.id));
+    all_in && all_out
+}
+
+fn succeed(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, target: &Target) {
+    if let Some(release) = target.release.filter(|_| deploy.to.is_some())
+        && (app.live, app.generation) != (Some(release), target.generation)
+    {
+        pass.plan.change(Change::Live { app: app.name.clone(), release, generation: target.generation });
+        pass.plan.change(Change::Backoff { app: app.name.clone(), backoff: Default::default() });
+    }
+    let (app_name, number) = (app.name.clone(), deploy.number);
+    pass.plan.change(Change::Finish { app: app_name, deploy: number, state: DeployState::Succeeded, failure: None });
+    let text = format!("{} {number}: {}", deploy.kind, succeeded(deploy, target));
+    pass.plan.note(Severity::Info, "deploy_succeeded", About::app(&app.name), text);
+    if app.deleted {
+        pass.plan.change(Change::Erase { app: app.name.clone() });
+    }
+}
+
+fn succeeded(deploy: &Deploy, target: &Target) -> String {
+    let release = target.release.map_or_else(|| "nothing".to_owned(), |release| release.to_string());
+    match deploy.kind {
+        DeployKind::Release | DeployKind::Rollback => format!("{release} serves ({})", deploy.note),
+        DeployKind::Scale => format!("{} instances of {release} serve", target.wanted),
+        DeployKind::Restart => format!("every instance of {release} is new"),
+        DeployKind::Stop => "no instance takes traffic any more".to_owned(),
+        DeployKind::Start => format!("{} instances of {release} serve again", target.wanted),
+        DeployKind::Delete => "nothing of it is left".to_owned(),
+    }
+}
+
+fn progress(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, spent_ms: u64, failed_starts: u32) {
+    if (spent_ms, failed_starts) != (deploy.spent_ms, deploy.failed_starts) {
+        pass.plan.change(Change::Progress { app: app.name.clone(), deploy: deploy.number, spent_ms, failed_starts });
+    }
+}
+
+fn end_failed(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, failure: Failure) -> bool {
+    let text = format!("{} {} failed: {}. {}", deploy.kind, deploy.number, failure.why, failure.now);
+    let severity = if failure.cause == Cause::NoRoom { Severity::Warning } else { Severity::Error };
+    pass.plan.note(severity, "deploy_failed", About { detail: failure.output.clone(), ..About::app(&app.name) }, text);
+    let (app, number) = (app.name.clone(), deploy.number);
+    pass.plan.change(Change::Finish { app, deploy: number, state: DeployState::Failed, failure: Some(failure) });
+    true
+}

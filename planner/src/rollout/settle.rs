@@ -1,0 +1,155 @@
+//! What happened to each instance since the last pass.
+
+use dinp_common::app::{App, Backoff};
+use dinp_common::event::Severity;
+use dinp_common::instance::{Instance, Seen, Want};
+use dinp_common::plan::Change;
+use dinp_common::size::MiB;
+
+use super::Target;
+use crate::bucket::Bucket;
+use crate::plan::{About, Member, Pass};
+
+/// Instances that ended without being asked to.
+#[derive(Debug, Default)]
+pub(super) struct Losses<'m, 'a> {
+    /// Of what is being rolled out.
+    pub failed_starts: Vec<&'m Member<'a>>,
+    /// Of the live release.
+    pub crashes: u32,
+}
+
+pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, members: &'m [Member<'a>]) -> Losses<'m, 'a> {
+    let mut losses = Losses::default();
+    for member in members {
+        let instance = member.instance;
+        match &member.bucket {
+            Bucket::Starting { healthy: true } => prove(pass, instance),
+            Bucket::Starting { healthy: false } => spend(pass, instance),
+            Bucket::Ready if instance.spent_ms > 0 => {
+                pass.plan.change(Change::Spend { instance: instance.id.clone(), spent_ms: 0 });
+            }
+            Bucket::Ready | Bucket::Unknown => {}
+            Bucket::Sick { why } => sick(pass, instance, why),
+            Bucket::Dead { .. } | Bucket::Refused { .. } => {
+                ended(pass, member);
+                if instance.want == Want::Run {
+                    let of_live = app.live == Some(instance.release) && app.generation == instance.generation;
+                    losses.crashes += u32::from(of_live);
+                    if target.is(instance) {
+                        losses.failed_starts.push(member);
+                    }
+                }
+            }
+            Bucket::Lost if pass.braked => {
+                pass.plan.hold(
+                    &app.name,
+                    format!("{} is lost with too many others; nothing is replaced until nodes return", instance.node),
+                );
+            }
+            Bucket::Lost => {
+                let why = format!("node {} has been silent for too long; {} is replaced elsewhere", instance.node, instance.id);
+                pass.plan.move_to(instance, Want::Stop, why.clone());
+                pass.plan.note(Severity::Warning, "instance_lost", About::instance(instance), why);
+            }
+            Bucket::Draining => drain(pass, app, instance),
+            Bucket::Stopping { gone } => {
+                if *gone && pass.confirmations.left_everywhere(&instance.id) {
+                    pass.plan.change(Change::Forget { instance: instance.id.clone() });
+                } else if *gone {
+                    pass.plan.hold(
+                        &app.name,
+                        format!("the address of {} waits until every recorded router confirms its withdrawal", instance.id),
+                    );
+                }
+            }
+        }
+    }
+    losses
+}
+
+fn prove(pass: &mut Pass<'_>, instance: &Instance) {
+    let report = pass.input.observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
+    if let Some(Seen::Running { address, .. }) = report.map(|report| &report.seen) {
+        pass.plan.change(Change::Prove { instance: instance.id.clone(), address: *address });
+    }
+}
+
+fn spend(pass: &mut Pass<'_>, instance: &Instance) {
+    if pass.input.elapsed_ms > 0 {
+        let spent_ms = instance.spent_ms + pass.input.elapsed_ms;
+        pass.plan.change(Change::Spend { instance: instance.id.clone(), spent_ms });
+    }
+}
+
+fn sick(pass: &mut Pass<'_>, instance: &Instance, why: &str) {
+    if instance.spent_ms == 0 && pass.input.elapsed_ms > 0 {
+        let text = format!("{} is unhealthy: {why}", instance.id);
+        pass.plan.note(Severity::Warning, "instance_unhealthy", About::instance(instance), text);
+    }
+    spend(pass, instance);
+}
+
+/// A container that ended has nothing to drain: it leaves the routes and goes at once.
+fn ended(pass: &mut Pass<'_>, member: &Member<'_>) {
+    let instance = member.instance;
+    let memory = pass.input.desired.spec(&instance.app, instance.release).map_or(MiB(0), |spec| spec.memory);
+    let (what, detail) = match &member.bucket {
+        Bucket::Dead { exit } => (exit.describe(memory), Some(exit.output.clone()).filter(|output| !output.is_empty())),
+        Bucket::Refused { why } => (why.clone(), None),
+        Bucket::Starting { .. }
+        | Bucket::Ready
+        | Bucket::Unknown
+        | Bucket::Sick { .. }
+        | Bucket::Lost
+        | Bucket::Draining
+        | Bucket::Stopping { .. } => return,
+    };
+    pass.plan.move_to(instance, Want::Stop, format!("it ended: {what}"));
+    if instance.want == Want::Run {
+        let text = format!("{} of {} ended: {what}", instance.id, instance.release);
+        pass.plan.note(Severity::Warning, "instance_ended", About { detail, ..About::instance(instance) }, text);
+    }
+}
+
+fn drain(pass: &mut Pass<'_>, app: &App, instance: &Instance) {
+    if !pass.confirmations.left(&instance.id) {
+        if !pass.confirmations.any_live() {
+            pass.plan.hold(
+                &app.name,
+                format!("no router answers, so {} keeps running until one confirms that it is out of the routes", instance.id),
+            );
+        }
+        return;
+    }
+    let in_flight = pass.confirmations.in_flight(&instance.id);
+    if in_flight == 0 {
+        pass.plan.move_to(instance, Want::Stop, "every router confirmed its withdrawal and nothing is in flight");
+    } else if instance.spent_ms >= pass.input.policy.drain_grace_ms {
+        let text = format!("its drain grace ended with {in_flight} requests still in flight");
+        pass.plan.note(Severity::Warning, "drain_cut", About::instance(instance), format!("{}: {text}", instance.id));
+        pass.plan.move_to(instance, Want::Stop, text);
+    } else {
+        spend(pass, instance);
+    }
+}
+
+/// Time and crashes of the live release: quick at first, then slower and slower, and calm again after a while.
+pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashes: u32) {
+    let policy = pass.input.policy;
+    let mut next = app.backoff;
+    if crashes > 0 {
+        next.crashes = next.crashes.saturating_add(crashes);
+        next.wait_ms = policy.backoff_ms(next.crashes);
+        next.calm_ms = 0;
+    } else if next.crashes > 0 {
+        next.wait_ms = next.wait_ms.saturating_sub(pass.input.elapsed_ms);
+        next.calm_ms += pass.input.elapsed_ms;
+        if next.calm_ms >= policy.backoff_calm_ms {
+            next = Backoff::default();
+        }
+    }
+    if next != app.backoff {
+        pass.plan.change(Change::Backoff { app: app.name.clone(), backoff: next });
+    }
+}

@@ -1,0 +1,46 @@
+//! The route table that follows from what is stored and what was seen.
+
+use dinp_common::instance::Want;
+use dinp_common::name::Host;
+use dinp_common::plan::Desired;
+use dinp_common::route::{Endpoint, Route, RouteState, RouteTable};
+
+use crate::bucket::{Bucket, bucket};
+use crate::observed::Observed;
+use crate::policy::Policy;
+
+/// Every app's host with the proven instances that take its traffic. An instance of which nothing is known keeps its
+/// place; unhealthy ones leave only while a healthy one is there, so the last is never taken away by a health check.
+pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms: u64, policy: &Policy) -> RouteTable {
+    let mut table = RouteTable::new();
+    for app in desired.apps.iter().filter(|app| !app.deleted) {
+        let Ok(host) = Host::parse(&format!("{}.{domain}", app.name)) else {
+            continue; // Only a domain longer than DNS allows gets here; the server refuses it at its start.
+        };
+        let mut healthy = Vec::new();
+        let mut sick = Vec::new();
+        for instance in desired.instances_of(&app.name) {
+            let Some(address) = instance.address.filter(|_| instance.proven && instance.want == Want::Run) else {
+                continue;
+            };
+            let endpoint = Endpoint { instance: instance.id.clone(), address, release: instance.release };
+            let freshness = observed.freshness(&instance.node, leading_ms, policy);
+            let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
+            match bucket(instance, freshness, report) {
+                Bucket::Ready | Bucket::Unknown => healthy.push(endpoint),
+                // A lost node may only be cut off from us, not from the routers.
+                Bucket::Sick { .. } | Bucket::Lost => sick.push(endpoint),
+                Bucket::Starting { .. }
+                | Bucket::Dead { .. }
+                | Bucket::Refused { .. }
+                | Bucket::Draining
+                | Bucket::Stopping { .. } => {}
+            }
+        }
+        let endpoints = if healthy.is_empty() { sick } else { healthy };
+        let state = if app.stopped { RouteState::Stopped } else { RouteState::Serving };
+        let tunnel_grace_ms = policy.tunnel_grace_ms();
+        table.insert(host.clone(), Route { host, app: app.name.clone(), state, endpoints, tunnel_grace_ms });
+    }
+    table
+}
