@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::build::BuildId;
-use crate::digest::Digest;
+use crate::digest::{Digest, Image};
 use crate::fence::{Fence, FenceRefusal};
 use crate::instance::{InstanceId, Seen, Want};
 use crate::name::{AppName, ClusterId, NodeName};
@@ -46,6 +46,8 @@ pub enum AgentMessage {
         ask: u64,
         lines: Vec<LogLine>,
     },
+    /// The answer to [`Ask::Image`]; the error says why there is none.
+    Image { ask: u64, image: Result<Image, String> },
     /// The end of an answer; `error` says why it is incomplete.
     Done {
         ask: u64,
@@ -170,12 +172,15 @@ pub struct ImagesKept {
     pub settled: Option<BuildId>,
 }
 
-/// A question to an agent, answered by [`AgentMessage::Lines`] and one [`AgentMessage::Done`].
+/// A question to an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
 pub enum Ask {
-    /// The output of an instance: the last `tail` lines, then new ones while `follow`.
+    /// The output of an instance: the last `tail` lines, then new ones while `follow`. Answered by
+    /// [`AgentMessage::Lines`] and one [`AgentMessage::Done`].
     Logs { instance: InstanceId, tail: u32, follow: bool },
+    /// What a reference or an id means on this node; answered by one [`AgentMessage::Image`] alone.
+    Image { reference: String },
 }
 
 /// One line an instance wrote.
