@@ -11,6 +11,7 @@ mod builder;
 mod call;
 mod deploys;
 mod error;
+mod forward;
 mod query;
 mod stream;
 mod system;
