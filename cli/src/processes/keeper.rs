@@ -1,0 +1,144 @@
+//! Starts the control plane and the router again when they end, where no systemd does.
+//!
+//! The keeper holds nothing that matters: killed or replaced, it leaves both running, and the next one adopts them.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::layout::Layout;
+use super::member::{Member, Role};
+
+/// The pause before the first restart, doubled for each that follows.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause: a machine that was short of something serves again this soon after.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A process that has run this long was well, and its next end counts as the first.
+const CALM: Duration = Duration::from_secs(30);
+/// How often an adopted process is looked at; it is not our child, so nobody tells us of its end.
+const ADOPTED_LOOK: Duration = Duration::from_millis(200);
+/// How often logs are measured.
+const LOG_LOOK: Duration = Duration::from_secs(60);
+/// Bytes of one log file, above which it becomes the only old one.
+const LOG_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Keeps both processes until SIGTERM.
+pub async fn run(layout: &Layout) -> Result<()> {
+    // A session of its own, so that no terminal's hang-up or Ctrl-C reaches it. It fails only where it is one already.
+    let _ = nix::unistd::setsid();
+    let me = Member::myself()?;
+    me.record(layout, Role::Keeper)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        end = keep(layout, Role::Control, &me) => end,
+        end = keep(layout, Role::Router, &me) => end,
+        end = trim_logs(layout) => end,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Where a process of this role writes what it has to say.
+pub fn log_path(layout: &Layout, role: Role) -> PathBuf {
+    layout.logs().join(format!("{}.log", role.as_str()))
+}
+
+async fn keep(layout: &Layout, role: Role, me: &Member) -> Result<()> {
+    let mut failures = 0;
+    loop {
+        let since = Instant::now();
+        match Member::find(layout, role) {
+            // One of another binary is replaced: the router's successor asks it for its sockets.
+            Some(member) if member.binary == me.binary => gone(&member).await,
+            _ => {
+                let status = spawn(layout, role)?.wait().await.context("waiting for a child")?;
+                eprintln!("{} ended: {status}", role.as_str());
+            }
+        }
+        failures = if since.elapsed() >= CALM { 0 } else { failures + 1 };
+        tokio::time::sleep(pause(failures)).await;
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
+}
+
+async fn gone(member: &Member) {
+    while member.alive() {
+        tokio::time::sleep(ADOPTED_LOOK).await;
+    }
+}
+
+fn spawn(layout: &Layout, role: Role) -> Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    match role {
+        Role::Control => command.args(["up", "--foreground"]),
+        Role::Router => command.arg("router").arg("--config").arg(layout.router_config()),
+        Role::Keeper => command.arg("keeper"),
+    };
+    command.arg("--state").arg(&layout.state).arg0("dinp");
+    let log = open_log(&log_path(layout, role))?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    command.spawn().with_context(|| format!("starting the {} process", role.as_str()))
+}
+
+/// Starts a keeper that outlives us.
+pub fn start(layout: &Layout) -> Result<()> {
+    spawn(layout, Role::Keeper).map(drop)
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Keeps every log below its bound. Writers append, so a file cut to nothing under them goes on from its start.
+async fn trim_logs(layout: &Layout) -> Result<()> {
+    loop {
+        tokio::time::sleep(LOG_LOOK).await;
+        for role in [Role::Control, Role::Router, Role::Keeper] {
+            trim(&log_path(layout, role), LOG_BYTES).with_context(|| format!("cutting the log of {}", role.as_str()))?;
+        }
+    }
+}
+
+fn trim(path: &Path, bound: u64) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() > bound) {
+        std::fs::copy(path, path.with_extension("log.old"))?;
+        OpenOptions::new().write(true).open(path)?.set_len(0)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        assert_eq!(pause(0), FIRST_PAUSE);
+        assert_eq!(pause(3), Duration::from_millis(800));
+        assert_eq!(pause(40), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_log_too_long_becomes_the_old_one_and_its_writer_goes_on() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("control.log");
+        let mut writer = open_log(&path).expect("open");
+        writer.write_all(b"0123456789").expect("write");
+        trim(&path, 10).expect("short enough");
+        assert_eq!(std::fs::read(&path).expect("read"), b"0123456789");
+        writer.write_all(b"!").expect("write");
+        trim(&path, 10).expect("cut");
+        writer.write_all(b"next").expect("write");
+        assert_eq!(std::fs::read(&path).expect("read"), b"next");
+        assert_eq!(std::fs::read(folder.path().join("control.log.old")).expect("old"), b"0123456789!");
+    }
+}

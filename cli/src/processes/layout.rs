@@ -1,0 +1,98 @@
+//! Where one installation keeps everything: the state directory and the directory of sockets.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The state directory where nobody names another.
+pub const STATE: &str = "/var/lib/dinp";
+const RUN: &str = "/run/dinp";
+
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub state: PathBuf,
+    /// Sockets and process records: they mean nothing after a reboot.
+    pub run: PathBuf,
+}
+
+impl Layout {
+    /// An installation elsewhere keeps its sockets with it, so that two on one machine share nothing.
+    pub fn new(state: &Path) -> io::Result<Self> {
+        let state = std::path::absolute(state)?;
+        let run = if state == Path::new(STATE) { PathBuf::from(RUN) } else { state.join("run") };
+        Ok(Self { state, run })
+    }
+
+    /// Makes the folders. The state is root's alone; the sockets' folder may be walked through, since the router
+    /// runs as nobody in particular.
+    pub fn prepare(&self) -> io::Result<()> {
+        for (folder, mode) in [
+            (self.state.clone(), 0o711),
+            (self.run.clone(), 0o755),
+            (self.artifacts(), 0o700),
+            (self.builds(), 0o700),
+            (self.agent(), 0o700),
+            (self.router(), 0o755),
+            (self.tokens(), 0o700),
+            (self.logs(), 0o700),
+        ] {
+            DirBuilder::new().recursive(true).mode(mode).create(folder)?;
+        }
+        Ok(())
+    }
+
+    pub fn exists(&self) -> bool {
+        self.settings().exists() || self.database().exists()
+    }
+
+    pub fn settings(&self) -> PathBuf {
+        self.state.join("up.toml")
+    }
+    pub fn database(&self) -> PathBuf {
+        self.state.join("state.db")
+    }
+    pub fn artifacts(&self) -> PathBuf {
+        self.state.join("artifacts")
+    }
+    pub fn builds(&self) -> PathBuf {
+        self.state.join("builds")
+    }
+    pub fn agent(&self) -> PathBuf {
+        self.state.join("agent")
+    }
+    pub fn router(&self) -> PathBuf {
+        self.state.join("router")
+    }
+    pub fn tokens(&self) -> PathBuf {
+        self.state.join("tokens")
+    }
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("log")
+    }
+    /// The router's own configuration, written by `dinp up`.
+    pub fn router_config(&self) -> PathBuf {
+        self.state.join("router.toml")
+    }
+    /// The cluster this installation belongs to, in a file of its own: purging works without the database.
+    pub fn cluster(&self) -> PathBuf {
+        self.state.join("cluster")
+    }
+    pub fn routes_socket(&self) -> PathBuf {
+        self.run.join("routes.sock")
+    }
+    pub fn router_control(&self) -> PathBuf {
+        self.router().join("control.sock")
+    }
+
+    /// Writes `text` so that a reader sees the old content or the new, and nobody else may read it.
+    pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let draft = path.with_extension("draft");
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    }
+}
