@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
@@ -34,11 +34,11 @@ impl World {
     }
 }
 
-pub type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Body = Pin<Box<dyn Future<Output = ()>>>;
 
 pub struct Test {
     pub name: &'static str,
-    pub run: fn(Arc<World>) -> Body,
+    pub run: fn(Rc<World>) -> Body,
 }
 
 /// `tests![module::function, ...]`: a list for [`run`].
@@ -63,10 +63,10 @@ pub fn run(tests: &[Test]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let world = Arc::new(World { long: flag("--long"), shared: OnceCell::new() });
-    let failed = runtime.block_on(all(&chosen, &world));
+    let world = Rc::new(World { long: flag("--long"), shared: OnceCell::new() });
+    let failed = tokio::task::LocalSet::new().block_on(&runtime, all(&chosen, &world));
     runtime.block_on(async {
-        if let Some(lab) = Arc::into_inner(world).and_then(|world| world.shared.into_inner()) {
+        if let Some(lab) = Rc::into_inner(world).and_then(|world| world.shared.into_inner()) {
             lab.purge().await;
         }
     });
@@ -77,12 +77,12 @@ pub fn run(tests: &[Test]) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn all(tests: &[&Test], world: &Arc<World>) -> Vec<&'static str> {
+async fn all(tests: &[&Test], world: &Rc<World>) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for test in tests {
         let begun = Instant::now();
         // A task of its own: a panic ends the test and nothing else.
-        let end = tokio::time::timeout(TEST_DEADLINE, tokio::spawn((test.run)(world.clone()))).await;
+        let end = tokio::time::timeout(TEST_DEADLINE, tokio::task::spawn_local((test.run)(world.clone()))).await;
         let ok = matches!(end, Ok(Ok(())));
         println!("test {} ... {} ({:.1} s)", test.name, if ok { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
         if !ok {
