@@ -1,1 +1,46 @@
+//! The only SQL of the product: what people want and what was decided, on SQLite or MySQL.
+//!
+//! Rows are private to this crate; it takes and answers the nouns of `dinp-common`. Every call is bounded by
+//! [`QUERY_DEADLINE`], every write transaction is alone, and what the leader writes proves its lease first.
 
+mod app;
+mod build;
+mod build_log;
+mod change;
+mod clock;
+mod commit;
+mod counter;
+mod deploy;
+mod desired;
+mod dialect;
+mod error;
+mod event;
+mod idempotency;
+mod images;
+mod instance;
+mod intent;
+mod lease;
+mod meta;
+mod migration;
+mod node;
+mod open;
+mod pool;
+mod release;
+mod row;
+mod session;
+mod token;
+mod url;
+
+pub use build::{Build, Requeued};
+pub use build_log::{BUILD_LOG_LINES, BUILD_LOGS_KEPT};
+pub use dialect::Dialect;
+pub use error::{IntentError, StoreError};
+pub use event::{EVENT_DETAILS_KEPT, EVENTS_KEPT};
+pub use idempotency::{IDEMPOTENCY_KEPT, Idempotency};
+pub use intent::{Intent, NewBuild, NewRelease};
+pub use lease::LeaseRow;
+pub use migration::SCHEMA_VERSION;
+pub use open::Store;
+pub use session::QUERY_DEADLINE;
+pub use token::{NewToken, TokenRow};
+pub use url::{InvalidUrl, StoreUrl};

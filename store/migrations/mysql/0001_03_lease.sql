@@ -1,0 +1,6 @@
+CREATE TABLE IF NOT EXISTS lease (
+  id        BIGINT NOT NULL PRIMARY KEY,
+  epoch     BIGINT NOT NULL,
+  holder    VARCHAR(128) NOT NULL,
+  counter   BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin

@@ -1,0 +1,20 @@
+CREATE TABLE IF NOT EXISTS releases (
+  app                 VARCHAR(64) NOT NULL,
+  number              BIGINT NOT NULL,
+  image_config        VARCHAR(128) NOT NULL,
+  image_manifest      VARCHAR(128),
+  image_name          MEDIUMTEXT NOT NULL,
+  image_bytes         BIGINT NOT NULL,
+  env                 MEDIUMTEXT NOT NULL,
+  memory_mib          BIGINT NOT NULL,
+  port                BIGINT NOT NULL,
+  health              MEDIUMTEXT NOT NULL,
+  command             MEDIUMTEXT,
+  stop_grace_seconds  BIGINT NOT NULL,
+  note                MEDIUMTEXT NOT NULL,
+  build               BIGINT,
+  author              MEDIUMTEXT NOT NULL,
+  created_at          VARCHAR(64) NOT NULL,
+  PRIMARY KEY (app, number),
+  FOREIGN KEY (app) REFERENCES apps (name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin

@@ -1,0 +1,9 @@
+CREATE TABLE IF NOT EXISTS tokens (
+  hash        VARCHAR(128) NOT NULL PRIMARY KEY,
+  id          VARCHAR(64) NOT NULL UNIQUE,
+  kind        VARCHAR(64) NOT NULL,
+  name        MEDIUMTEXT NOT NULL,
+  user_name   MEDIUMTEXT NOT NULL,
+  created_at  VARCHAR(64) NOT NULL,
+  expires_at  VARCHAR(64) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS meta (
+  name      TEXT NOT NULL PRIMARY KEY,
+  value     TEXT NOT NULL
+)

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS counters (
+  name      TEXT NOT NULL PRIMARY KEY,
+  value     BIGINT NOT NULL
+)

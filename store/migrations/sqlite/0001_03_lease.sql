@@ -1,0 +1,6 @@
+CREATE TABLE IF NOT EXISTS lease (
+  id        BIGINT NOT NULL PRIMARY KEY,
+  epoch     BIGINT NOT NULL,
+  holder    TEXT NOT NULL,
+  counter   BIGINT NOT NULL
+)

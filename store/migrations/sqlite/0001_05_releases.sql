@@ -1,0 +1,20 @@
+CREATE TABLE IF NOT EXISTS releases (
+  app                 TEXT NOT NULL,
+  number              BIGINT NOT NULL,
+  image_config        TEXT NOT NULL,
+  image_manifest      TEXT,
+  image_name          TEXT NOT NULL,
+  image_bytes         BIGINT NOT NULL,
+  env                 TEXT NOT NULL,
+  memory_mib          BIGINT NOT NULL,
+  port                BIGINT NOT NULL,
+  health              TEXT NOT NULL,
+  command             TEXT,
+  stop_grace_seconds  BIGINT NOT NULL,
+  note                TEXT NOT NULL,
+  build               BIGINT,
+  author              TEXT NOT NULL,
+  created_at          TEXT NOT NULL,
+  PRIMARY KEY (app, number),
+  FOREIGN KEY (app) REFERENCES apps (name)
+)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS builds_by_state ON builds (state, id)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS builds_by_app ON builds (app, id)

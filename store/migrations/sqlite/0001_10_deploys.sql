@@ -1,0 +1,22 @@
+CREATE TABLE IF NOT EXISTS deploys (
+  app            TEXT NOT NULL,
+  number         BIGINT NOT NULL,
+  kind           TEXT NOT NULL,
+  state          TEXT NOT NULL,
+  phase          TEXT NOT NULL,
+  strategy       TEXT NOT NULL,
+  from_release   BIGINT,
+  to_release     BIGINT,
+  generation     BIGINT NOT NULL,
+  build          BIGINT,
+  settings       TEXT NOT NULL,
+  spent_ms       BIGINT NOT NULL,
+  deadline_ms    BIGINT NOT NULL,
+  failed_starts  BIGINT NOT NULL,
+  failure        TEXT,
+  note           TEXT NOT NULL,
+  author         TEXT NOT NULL,
+  created_at     TEXT NOT NULL,
+  PRIMARY KEY (app, number),
+  FOREIGN KEY (app) REFERENCES apps (name)
+)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS deploys_by_build ON deploys (build)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS instances_by_release ON instances (app, release_no)

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS nodes (
+  name      TEXT NOT NULL PRIMARY KEY,
+  cordoned  BIGINT NOT NULL
+)

@@ -1,0 +1,185 @@
+//! What people ask of an app: one transaction from the wish to the deploy that carries it out, safe on disk before
+//! the caller hears of it.
+
+use dinp_common::api::Settings;
+use dinp_common::app::{App, AppKind, Backoff};
+use dinp_common::build::BuildId;
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::digest::Digest;
+use dinp_common::event::Severity;
+use dinp_common::kind::Kind;
+use dinp_common::name::{AppName, TeamName};
+use dinp_common::plan::Note;
+use dinp_common::release::{Release, ReleaseNo, RunSpec};
+
+use crate::clock;
+use crate::dialect::Durability;
+use crate::error::{IntentError, StoreError};
+use crate::event::PLATFORM;
+use crate::open::Store;
+use crate::session::Session;
+
+/// A change to one app, as somebody wants it.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub app: AppName,
+    /// Make the app if it does not exist.
+    pub create: bool,
+    /// Refuse if the app has another revision; an app that does not exist has revision 0.
+    pub expect_revision: Option<u64>,
+    pub kind: DeployKind,
+    pub strategy: Strategy,
+    /// What it is, for people: `deploy of shop.war`.
+    pub note: String,
+    pub author: String,
+    /// Milliseconds of work after which it fails.
+    pub deadline_ms: u64,
+    pub instances: Option<u32>,
+    pub stopped: Option<bool>,
+    pub deleted: bool,
+    /// The release to lead to, where it is known already.
+    pub release: Option<NewRelease>,
+    /// What has to be built first, where it is not. Never together with `release`.
+    pub build: Option<NewBuild>,
+    /// Kept with the deploy, for the release its build will make.
+    pub settings: Settings,
+    /// New instances of the same release.
+    pub restart: bool,
+}
+
+/// A release before it has a number.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    pub spec: RunSpec,
+    pub note: String,
+    pub build: Option<BuildId>,
+}
+
+/// A build before it has an id.
+#[derive(Debug, Clone)]
+pub struct NewBuild {
+    pub artifact: Digest,
+    pub artifact_bytes: u64,
+    pub file_name: String,
+    pub kind: Option<Kind>,
+    pub start: Option<Vec<String>>,
+}
+
+impl NewRelease {
+    /// The release, to be numbered when it is inserted.
+    pub(crate) fn by(self, author: &str) -> Release {
+        Release {
+            number: ReleaseNo(0),
+            spec: self.spec,
+            note: self.note,
+            build: self.build,
+            author: author.to_owned(),
+            created_at: clock::now(),
+        }
+    }
+}
+
+impl Store {
+    /// Records what somebody wants and begins the deploy that brings it about. A deploy that was running is superseded.
+    pub async fn deploy_begin(&self, intent: Intent) -> Result<Deploy, IntentError> {
+        if intent.release.is_some() && intent.build.is_some() {
+            let why = "a deploy leads to a given release or to the one its build makes, not to both".to_owned();
+            return Err(StoreError::Conflict { why }.into());
+        }
+        let mut session = self.writing(Durability::Durable).await?;
+        let result = begin(&mut session, intent).await;
+        session.end(result).await
+    }
+}
+
+async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentError> {
+    let app = wanted_app(session, &intent).await?;
+    let before = session.deploy_newest(&app.name).await?;
+    let number = DeployNo(before.as_ref().map_or(0, |deploy| deploy.number.0) + 1);
+    if let Some(before) = before.filter(|deploy| deploy.state == DeployState::Running) {
+        supersede(session, &before, number).await?;
+    }
+    let (to, phase, build) = match (intent.release, intent.build) {
+        (Some(new), _) => (Some(session.release_insert(&app.name, new.by(&intent.author)).await?), DeployPhase::Rollout, None),
+        (None, Some(new)) => (None, DeployPhase::Build, Some(session.build_insert(&app.name, new).await?)),
+        (None, None) => (app.live, DeployPhase::Rollout, None),
+    };
+    let deploy = Deploy {
+        app: app.name,
+        number,
+        kind: intent.kind,
+        state: DeployState::Running,
+        phase,
+        strategy: intent.strategy,
+        from: app.live,
+        to,
+        generation: app.generation + u32::from(intent.restart),
+        build,
+        settings: intent.settings,
+        spent_ms: 0,
+        deadline_ms: intent.deadline_ms,
+        failed_starts: 0,
+        failure: None,
+        note: intent.note,
+        author: intent.author,
+        created_at: clock::now(),
+    };
+    session.deploy_insert(&deploy).await?;
+    let text = format!("Deploy {number} of {}: {}", deploy.app, deploy.note);
+    session.event_insert(&note("deploy_started", &deploy.app, text), &deploy.author).await?;
+    Ok(deploy)
+}
+
+/// The app as the intent leaves it, stored.
+async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<App, IntentError> {
+    let name = &intent.app;
+    let stored = session.app(name).await?;
+    let current = stored.as_ref().map_or(0, |app| app.revision);
+    if stored.is_none() && !intent.create {
+        return Err(IntentError::NotFound { app: name.clone() });
+    }
+    if stored.as_ref().is_some_and(|app| app.deleted) {
+        return Err(IntentError::Deleting { app: name.clone() });
+    }
+    if let Some(expected) = intent.expect_revision.filter(|expected| *expected != current) {
+        return Err(IntentError::Revision { app: name.clone(), expected, current });
+    }
+    let exists = stored.is_some();
+    let mut app = stored.unwrap_or_else(|| new_app(name));
+    app.revision += 1;
+    app.instances = intent.instances.unwrap_or(app.instances);
+    app.stopped = intent.stopped.unwrap_or(app.stopped);
+    app.deleted = intent.deleted;
+    if exists {
+        session.app_update(&app).await?;
+    } else {
+        session.app_insert(&app).await?;
+    }
+    Ok(app)
+}
+
+fn new_app(name: &AppName) -> App {
+    App {
+        name: name.clone(),
+        team: TeamName::default_team(),
+        kind: AppKind::Web,
+        instances: 1,
+        stopped: false,
+        deleted: false,
+        live: None,
+        generation: 0,
+        revision: 0,
+        backoff: Backoff::default(),
+        created_at: clock::now(),
+    }
+}
+
+async fn supersede(session: &mut Session, old: &Deploy, by: DeployNo) -> Result<(), StoreError> {
+    session.deploy_finish(&old.app, old.number, DeployState::Superseded, None).await?;
+    let text = format!("Deploy {} of {} was superseded by {by}", old.number, old.app);
+    session.event_insert(&note("deploy_superseded", &old.app, text), PLATFORM).await
+}
+
+fn note(kind: &'static str, app: &AppName, text: String) -> Note {
+    Note { severity: Severity::Info, kind, app: Some(app.clone()), instance: None, node: None, text, detail: None }
+}

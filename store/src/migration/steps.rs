@@ -1,0 +1,56 @@
+//! The statements that make the tables, one a file, embedded.
+
+use super::Step;
+
+macro_rules! step {
+    ($dialect:literal, $name:literal) => {
+        Step { name: $name, text: include_str!(concat!("../../migrations/", $dialect, "/", $name, ".sql")) }
+    };
+}
+
+/// In the order of their names.
+pub(super) const SQLITE: &[Step] = &[
+    step!("sqlite", "0001_01_meta"),
+    step!("sqlite", "0001_02_counters"),
+    step!("sqlite", "0001_03_lease"),
+    step!("sqlite", "0001_04_apps"),
+    step!("sqlite", "0001_05_releases"),
+    step!("sqlite", "0001_06_builds"),
+    step!("sqlite", "0001_07_builds_by_state"),
+    step!("sqlite", "0001_08_builds_by_app"),
+    step!("sqlite", "0001_09_build_log"),
+    step!("sqlite", "0001_10_deploys"),
+    step!("sqlite", "0001_11_deploys_by_state"),
+    step!("sqlite", "0001_12_deploys_by_build"),
+    step!("sqlite", "0001_13_instances"),
+    step!("sqlite", "0001_14_instances_by_release"),
+    step!("sqlite", "0001_15_nodes"),
+    step!("sqlite", "0001_16_routers"),
+    step!("sqlite", "0001_17_events"),
+    step!("sqlite", "0001_18_events_by_app"),
+    step!("sqlite", "0001_19_tokens"),
+    step!("sqlite", "0001_20_idempotency"),
+    step!("sqlite", "0001_21_idempotency_by_age"),
+    step!("sqlite", "0001_22_seed_counters"),
+    step!("sqlite", "0001_23_seed_lease"),
+];
+
+/// In the order of their names.
+pub(super) const MYSQL: &[Step] = &[
+    step!("mysql", "0001_01_meta"),
+    step!("mysql", "0001_02_counters"),
+    step!("mysql", "0001_03_lease"),
+    step!("mysql", "0001_04_apps"),
+    step!("mysql", "0001_05_releases"),
+    step!("mysql", "0001_06_builds"),
+    step!("mysql", "0001_07_build_log"),
+    step!("mysql", "0001_08_deploys"),
+    step!("mysql", "0001_09_instances"),
+    step!("mysql", "0001_10_nodes"),
+    step!("mysql", "0001_11_routers"),
+    step!("mysql", "0001_12_events"),
+    step!("mysql", "0001_13_tokens"),
+    step!("mysql", "0001_14_idempotency"),
+    step!("mysql", "0001_15_seed_counters"),
+    step!("mysql", "0001_16_seed_lease"),
+];
