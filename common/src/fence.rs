@@ -14,6 +14,26 @@ pub struct Fence {
     pub holder: String,
 }
 
+/// The lease as somebody saw it in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// 0 before the first leader.
+    pub epoch: u64,
+    pub holder: String,
+    /// Raised by every renewal and every commit of the holder.
+    pub counter: u64,
+}
+
+impl LeaseRow {
+    /// The counter of a lease nobody holds; a held one counts from 1.
+    pub const RELEASED: u64 = 0;
+
+    /// Nobody holds it: it may be taken at once.
+    pub fn is_released(&self) -> bool {
+        self.counter == Self::RELEASED
+    }
+}
+
 /// Why a receiver refuses a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "why")]

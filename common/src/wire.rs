@@ -47,7 +47,10 @@ pub enum AgentMessage {
         lines: Vec<LogLine>,
     },
     /// The answer to [`Ask::Image`]; the error says why there is none.
-    Image { ask: u64, image: Result<Image, String> },
+    Image {
+        ask: u64,
+        image: Result<Image, String>,
+    },
     /// The end of an answer; `error` says why it is incomplete.
     Done {
         ask: u64,

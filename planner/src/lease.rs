@@ -4,17 +4,7 @@
 //! stops acting a margin before the TTL since it *sent* its last successful renewal, so it is idle before anybody
 //! else can lead, whatever the clocks say.
 
-use dinp_common::fence::Fence;
-
-/// The lease as the store holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseRow {
-    pub epoch: u64,
-    pub holder: String,
-    pub counter: u64,
-    /// Its last holder gave it up: nobody needs to wait.
-    pub released: bool,
-}
+use dinp_common::fence::{Fence, LeaseRow};
 
 /// Milliseconds without a renewal after which a challenger may take the lease.
 pub const TTL_MS: u64 = 2_000;
@@ -67,7 +57,7 @@ impl Lease {
                     *seen = Some(row.clone());
                     *since_ms = now_ms;
                 }
-                if sole || row.released || now_ms.saturating_sub(*since_ms) >= TTL_MS {
+                if sole || row.is_released() || now_ms.saturating_sub(*since_ms) >= TTL_MS {
                     LeaseStep::Take(row.clone())
                 } else {
                     LeaseStep::Wait
@@ -111,7 +101,7 @@ mod tests {
     use dinp_common::name::ClusterId;
 
     fn row(epoch: u64, holder: &str, counter: u64) -> LeaseRow {
-        LeaseRow { epoch, holder: holder.into(), counter, released: false }
+        LeaseRow { epoch, holder: holder.into(), counter }
     }
 
     fn fence(epoch: u64, holder: &str) -> Fence {
@@ -130,7 +120,7 @@ mod tests {
     #[test]
     fn a_sole_server_and_a_released_lease_need_no_wait() {
         assert_eq!(Lease::new().step(&row(1, "a", 1), 0, true), LeaseStep::Take(row(1, "a", 1)));
-        let released = LeaseRow { released: true, ..row(1, "a", 1) };
+        let released = row(1, "a", LeaseRow::RELEASED);
         assert_eq!(Lease::new().step(&released, 0, false), LeaseStep::Take(released));
     }
 

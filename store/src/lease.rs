@@ -3,33 +3,13 @@
 //! The database compares no times. A challenger watches the counter on its own clock and takes the lease by
 //! compare-and-set on what it saw; the holder raises the counter. See DESIGN 7.
 
-use dinp_common::fence::Fence;
+use dinp_common::fence::{Fence, LeaseRow};
 
 use crate::dialect::Durability;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::row::{Columns as _, long};
 use crate::session::{Session, sql};
-
-/// The counter of a lease nobody holds; a held one counts from 1.
-const RELEASED: u64 = 0;
-
-/// The lease as somebody saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseRow {
-    /// 0 before the first leader.
-    pub epoch: u64,
-    pub holder: String,
-    /// Raised by every renewal and every commit of the holder.
-    pub counter: u64,
-}
-
-impl LeaseRow {
-    /// Nobody holds it: it may be taken at once.
-    pub fn is_released(&self) -> bool {
-        self.counter == RELEASED
-    }
-}
 
 impl Store {
     pub async fn lease_read(&self) -> Result<LeaseRow, StoreError> {

@@ -1,0 +1,207 @@
+//! Connected agents: their last reports, and the way to send them something.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use dinp_common::digest::Image;
+use dinp_common::instance::InstanceId;
+use dinp_common::name::NodeName;
+use dinp_common::node::NodeFacts;
+use dinp_common::wire::{Assignments, InstanceReport, LogLine, Orphan, Report, ServerMessage};
+use dinp_planner::observed::NodeSeen;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::DropGuard;
+
+use super::Cluster;
+
+/// Questions that may wait for one connection; an agent that does not read them gets no more.
+const OUTBOX_MESSAGES: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Nodes(Mutex<BTreeMap<NodeName, Node>>);
+
+/// What this server has of one node.
+struct Node {
+    /// Distinguishes this connection from an older one of the same node.
+    link: u64,
+    outbox: Outbox,
+    asks: HashMap<u64, Ask>,
+    next_ask: u64,
+    /// The last report; `None` until a full one has come.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    heard: Instant,
+    boot: String,
+    seq: u64,
+    facts: NodeFacts,
+    instances: BTreeMap<InstanceId, InstanceReport>,
+    cooling: Vec<InstanceId>,
+    orphans: Vec<Orphan>,
+}
+
+/// Where the answer to a question goes.
+pub(super) enum Ask {
+    /// Dropping the guard ends the answer.
+    Lines(mpsc::Sender<Result<LogLine, String>>, DropGuard),
+    Image(oneshot::Sender<Result<Image, String>>),
+}
+
+/// What is to be sent over one agent's connection. Assignments are a level: only the newest is ever sent.
+#[derive(Clone)]
+pub struct Outbox {
+    pub(crate) assignments: watch::Sender<Option<Assignments>>,
+    pub(crate) messages: mpsc::Sender<ServerMessage>,
+}
+
+/// One agent's connection, as its task holds it; dropping it ends the questions asked over it.
+pub struct AgentLink {
+    cluster: Cluster,
+    node: NodeName,
+    link: u64,
+    pub assignments: watch::Receiver<Option<Assignments>>,
+    pub messages: mpsc::Receiver<ServerMessage>,
+}
+
+impl Nodes {
+    fn map(&self) -> MutexGuard<'_, BTreeMap<NodeName, Node>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn seen(&self, now: Instant) -> BTreeMap<NodeName, NodeSeen> {
+        let view = |seen: &Seen| NodeSeen {
+            silent_ms: now.saturating_duration_since(seen.heard).as_millis() as u64,
+            facts: seen.facts.clone(),
+            instances: seen.instances.clone(),
+            cooling: seen.cooling.clone(),
+            orphans: seen.orphans.clone(),
+        };
+        self.map().iter().filter_map(|(name, node)| Some((name.clone(), view(node.seen.as_ref()?)))).collect()
+    }
+
+    /// Registers a question; the id to send it under.
+    pub(super) fn ask(&self, node: &NodeName, most: usize, ask: Ask) -> Option<(u64, Outbox)> {
+        let mut map = self.map();
+        let node = map.get_mut(node).filter(|node| !node.outbox.messages.is_closed() && node.asks.len() < most)?;
+        node.next_ask += 1;
+        node.asks.insert(node.next_ask, ask);
+        Some((node.next_ask, node.outbox.clone()))
+    }
+
+    /// Ends a question: its answer is complete, or nobody reads it any more.
+    pub(super) fn close(&self, node: &NodeName, ask: u64) -> Option<Ask> {
+        self.map().get_mut(node)?.asks.remove(&ask)
+    }
+
+    fn reader(&self, node: &NodeName, ask: u64) -> Option<mpsc::Sender<Result<LogLine, String>>> {
+        match self.map().get(node)?.asks.get(&ask)? {
+            Ask::Lines(lines, _) => Some(lines.clone()),
+            Ask::Image(_) => None,
+        }
+    }
+}
+
+impl Cluster {
+    /// A new connection of `node`. It takes the place of an older one, which then ends.
+    pub fn agent_joined(&self, node: &NodeName) -> AgentLink {
+        let (assignments, assignments_rx) = watch::channel(None);
+        let (messages, messages_rx) = mpsc::channel(OUTBOX_MESSAGES);
+        let outbox = Outbox { assignments, messages };
+        let mut map = self.0.nodes.map();
+        let old = map.remove(node);
+        let link = old.as_ref().map_or(0, |old| old.link) + 1;
+        // What the last connection reported stays known until this one reports.
+        let seen = old.and_then(|old| old.seen);
+        map.insert(node.clone(), Node { link, outbox, asks: HashMap::new(), next_ask: 0, seen });
+        drop(map);
+        AgentLink { cluster: self.clone(), node: node.clone(), link, assignments: assignments_rx, messages: messages_rx }
+    }
+
+    /// Where to send something for each connected node.
+    pub(crate) fn outboxes(&self) -> Vec<(NodeName, Outbox)> {
+        let connected = |node: &&Node| !node.outbox.messages.is_closed();
+        self.0.nodes.map().iter().filter(|(_, node)| connected(node)).map(|(name, node)| (name.clone(), node.outbox.clone())).collect()
+    }
+}
+
+impl AgentLink {
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// Takes in a report. One that is older than what is known, or a delta before any full one, changes nothing.
+    pub fn report(&self, report: Report, now: Instant) {
+        let mut map = self.cluster.0.nodes.map();
+        let Some(node) = map.get_mut(&self.node).filter(|node| node.link == self.link) else { return };
+        let changed = take_in(&mut node.seen, report, now);
+        drop(map);
+        if changed {
+            self.cluster.nudge();
+        }
+    }
+
+    pub fn lines(&self, ask: u64, lines: Vec<LogLine>) {
+        let Some(reader) = self.cluster.0.nodes.reader(&self.node, ask) else { return };
+        for line in lines {
+            // A reader that does not keep up loses lines rather than holding up this agent's reports.
+            if let Err(mpsc::error::TrySendError::Closed(_)) = reader.try_send(Ok(line)) {
+                return;
+            }
+        }
+    }
+
+    pub fn done(&self, ask: u64, error: Option<String>) {
+        if let (Some(Ask::Lines(reader, _end)), Some(error)) = (self.cluster.0.nodes.close(&self.node, ask), error) {
+            let _ = reader.try_send(Err(error));
+        }
+    }
+
+    pub fn image(&self, ask: u64, image: Result<Image, String>) {
+        if let Some(Ask::Image(reply)) = self.cluster.0.nodes.close(&self.node, ask) {
+            let _ = reply.send(image);
+        }
+    }
+}
+
+impl Drop for AgentLink {
+    /// Answers that were under way over this connection will never come.
+    fn drop(&mut self) {
+        if let Some(node) = self.cluster.0.nodes.map().get_mut(&self.node).filter(|node| node.link == self.link) {
+            node.asks.clear();
+        }
+    }
+}
+
+/// Merges a report; `true` if a decision could depend on what changed.
+fn take_in(slot: &mut Option<Seen>, report: Report, now: Instant) -> bool {
+    let Some(seen) = slot.as_mut().filter(|seen| seen.boot == report.boot) else {
+        // The first of a boot must be full: a part would make the rest look gone.
+        if report.full {
+            let Report { boot, seq, instances, cooling, orphans, facts, .. } = report;
+            *slot = Some(Seen { heard: now, boot, seq, facts, instances, cooling, orphans });
+        }
+        return true;
+    };
+    if report.seq <= seen.seq {
+        return false;
+    }
+    let before = (seen.facts.capacity.addresses, seen.facts.docker.is_ok());
+    let mut changed = seen.cooling != report.cooling || seen.orphans != report.orphans;
+    if report.full {
+        changed |= seen.instances != report.instances;
+        seen.instances = report.instances;
+    } else {
+        for (id, instance) in report.instances {
+            changed |= seen.instances.get(&id) != Some(&instance);
+            seen.instances.insert(id, instance);
+        }
+    }
+    seen.heard = now;
+    seen.seq = report.seq;
+    seen.cooling = report.cooling;
+    seen.orphans = report.orphans;
+    seen.facts = report.facts;
+    changed || before != (seen.facts.capacity.addresses, seen.facts.docker.is_ok())
+}

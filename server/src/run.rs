@@ -1,0 +1,116 @@
+//! Starting the server: everything is parsed and opened before anything is served.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context;
+use axum::Router;
+use dinp_daemon::admin::{self, Readiness};
+use dinp_store::{Store, StoreUrl};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::feed::{Feed, Hearing};
+use crate::lead::Leadership;
+use crate::reconcile::Reconciler;
+
+/// A started server. Its router is still to be served: alone, or beside the dashboard.
+pub struct Running {
+    pub router: Router,
+    pub store: Store,
+    pub cluster: Cluster,
+    /// A task that ends before shutdown is an error of the whole server.
+    pub tasks: JoinSet<anyhow::Result<()>>,
+    pub readiness: Readiness,
+    /// Proves that no other server uses this SQLite file.
+    _lock: Option<File>,
+}
+
+/// Runs a server of its own until `shutdown`.
+///
+/// # Errors
+/// If something cannot be opened, or a task ends before its time.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("{} cannot be listened on", config.listen))?;
+    let admin = match config.admin {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?),
+        None => None,
+    };
+    let mut running = start(config, shutdown.clone()).await?;
+    if let Some(admin) = admin {
+        let (readiness, shutdown) = (running.readiness.clone(), shutdown.clone());
+        running.tasks.spawn(async move { Ok(admin::serve(admin, readiness, shutdown).await?) });
+    }
+    let (router, stop) = (running.router.clone(), shutdown.clone());
+    running.tasks.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?) });
+    running.wait(shutdown).await
+}
+
+/// Opens the store and the feed, and starts every loop.
+///
+/// # Errors
+/// If the store, the route feed or the state directory cannot be opened.
+pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Running> {
+    let url: StoreUrl = config.store.parse()?;
+    std::fs::create_dir_all(&config.state_dir).with_context(|| format!("{} cannot be made", config.state_dir.display()))?;
+    let lock = if config.store.starts_with("sqlite:") { Some(lock(&config.state_dir)?) } else { None };
+    let store = Store::open(&url).await?;
+    let cluster = Cluster::new();
+    let mut tasks = JoinSet::new();
+
+    let leadership = Leadership::new(hex::encode(rand::random::<[u8; 8]>()), lock.is_some());
+    tasks.spawn(leadership.clone().run(store.clone(), cluster.clone(), shutdown.clone()));
+
+    let hearing = Hearing { store: store.clone(), cluster: cluster.clone() };
+    let (feed, heard) = Feed::open(&config.routes, hearing, shutdown.clone())?;
+    tasks.spawn(async move { heard.await? });
+
+    let policy = config.policy();
+    let domain = config.domain.clone();
+    let reconciler = Reconciler::new(store.clone(), cluster.clone(), leadership, feed, domain, policy);
+    tasks.spawn(reconciler.run(shutdown.clone()));
+
+    let state = api::AppState::open(&config, store.clone(), cluster.clone(), shutdown.clone())?;
+    tasks.spawn(state.clone().supervise_builds());
+    let router = api::router(state);
+    Ok(Running { router, store, cluster, tasks, readiness: Readiness::default(), _lock: lock })
+}
+
+impl Running {
+    /// Waits for `shutdown`, and for every task after it.
+    ///
+    /// # Errors
+    /// That of the first task that ended before its time.
+    pub async fn wait(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.context("a task of the server panicked").and_then(|outcome| outcome);
+            if !shutdown.is_cancelled() {
+                shutdown.cancel();
+                ended?;
+                anyhow::bail!("a task of the server ended before its time");
+            }
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a task ended badly during shutdown");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two servers on one SQLite file would both believe that they lead.
+fn lock(state_dir: &Path) -> anyhow::Result<File> {
+    let path = state_dir.join("server.lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => anyhow::bail!(
+            "another DINP server already uses {}; stop it first (dinp up --stop), or give this one a state directory of its own",
+            state_dir.display()
+        ),
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
