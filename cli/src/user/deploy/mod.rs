@@ -1,0 +1,49 @@
+//! `dinp deploy`: from a file on this machine to a URL.
+
+mod pack;
+mod subject;
+mod upload;
+
+use dinp_client::Client;
+use dinp_common::api::{DeployRequest, Source};
+
+use super::failure::Failure;
+use super::follow;
+use super::progress::Progress;
+use super::session::Session;
+use super::words;
+use crate::args::{Deploy, Wait};
+use subject::{Subject, What};
+
+pub async fn run(session: &Session, args: Deploy) -> Result<(), Failure> {
+    let subject = Subject::find(session, &args)?;
+    let client = session.client()?;
+    let progress = Progress::new(session.out.quiet);
+    session.on_interrupt(words::STAYS_SAME);
+    let source = source(&client, &subject, &progress).await?;
+    session.on_interrupt(words::MAYBE_BEGUN);
+    let request = DeployRequest { source, settings: subject.settings.clone() };
+    let view = client.deploy_create(&subject.chosen.app, &request).await?;
+    // The deploy ends by itself at its deadline; waiting goes on a little longer, to hear how.
+    let wait = Wait { no_wait: args.no_wait, timeout: None };
+    let build = view.build.as_ref().map(|build| build.id);
+    let result = follow::conclude(session, &client, &subject.chosen, view, &wait, progress).await;
+    if let (true, Some(build)) = (args.show_dockerfile, build) {
+        let dockerfile = client.build(build).await?.dockerfile;
+        dockerfile.iter().for_each(|text| session.out.line(text.trim_end()));
+    }
+    result
+}
+
+/// What the server is to run: an image it has, or what is uploaded now.
+async fn source(client: &Client, subject: &Subject, progress: &Progress) -> Result<Source, Failure> {
+    let (file, file_name) = match &subject.what {
+        What::Image(reference) => return Ok(Source::Image { reference: reference.clone() }),
+        What::File(path) => (upload::Local::File(path.clone()), subject::file_name(path)),
+        What::Folder(path) => {
+            (upload::Local::Packed(pack::pack(path, progress).await?), format!("{}.tar.gz", subject::file_name(path)))
+        }
+    };
+    let artifact = upload::upload(client, file.path(), &file_name, progress).await?;
+    Ok(Source::Artifact { digest: artifact.digest, file_name, kind: subject.kind, start: subject.start.clone() })
+}

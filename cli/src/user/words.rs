@@ -1,0 +1,207 @@
+//! What the command line says, in one place: the language of people is changed here.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+use dinp_common::api::{DeployView, InstanceView};
+use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
+use dinp_common::name::AppName;
+use dinp_common::release::ReleaseNo;
+
+pub const INTERRUPTED: &str = "interrupted";
+pub const LOG_IN: &str = "dinp login URL --token -   (a token: in the dashboard, or dinp tokens create where you are logged in)";
+pub const SERVER_DOWN: &str = "is the server running (dinp up)? Is this the right address (DINP_URL, dinp login)?";
+pub const CONNECTION_LOST: &str = "run the same command again; dinp status shows what the server knows";
+pub const NOT_OUR_API: &str = "is this the address of DINP's API (DINP_URL, dinp login)?";
+pub const NO_HOME: &str = "neither XDG_CONFIG_HOME nor HOME is set, so there is no place for the settings";
+pub const FIX_FILE: &str = "correct the file, or remove it and log in again";
+pub const NO_APP: &str = "no app is named";
+pub const NAME_APP: &str = "-a NAME, or DINP_APP, or name in dinp.toml; dinp apps lists them";
+pub const NOTHING_TO_DEPLOY: &str = "nothing to deploy is named";
+pub const NAME_ARTIFACT: &str = "dinp deploy FILE, or path under [artifact] in dinp.toml";
+pub const ARTIFACT_AND_IMAGE: &str = "[artifact] in dinp.toml has both path and image";
+pub const NO_NAME_SUGGESTED: &str = "no app is named, and the file's name suggests none";
+pub const EMPTY_FILE: &str = "the file is empty";
+pub const EMPTY_FOLDER: &str = "the folder has no files";
+pub const STAYS_SAME: &str = "nothing was changed: the upload was not complete";
+pub const MAYBE_BEGUN: &str = "the server may have begun already: dinp apps";
+pub const NO_APPS: &str = "no apps yet. The first one: dinp deploy FILE -a NAME";
+pub const NOTHING_YET: &str = "nothing yet";
+pub const TOKEN_BY_INPUT: &str = "a token on the command line would stay in the shell's history";
+pub const TOKEN_FROM_INPUT: &str = "dinp login URL --token -   and the token on standard input";
+pub const NO_TOKEN_GIVEN: &str = "no token was given";
+pub const ASK_TOKEN: &str = "Token (not shown): ";
+pub const SHOWN_ONCE: &str = "this is the only time it is shown";
+pub const KNOWN_ALREADY: &str = "the server has it already";
+pub const SERVER_LOST: &str = "the server does not answer; asking again";
+pub const STREAM_LOST: &str = "the connection was lost; opening it again";
+
+pub fn no_runtime(error: &io::Error) -> String {
+    format!("the program cannot start: {error}")
+}
+
+pub fn cannot_read(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}
+
+pub fn cannot_write(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be written: {error}", path.display())
+}
+
+pub fn not_logged_in(url: &str) -> String {
+    format!("not logged in to {url}")
+}
+
+pub fn bad_token(origin: &str) -> String {
+    format!("the token in {origin} is not a whole DINP token; was it cut off?")
+}
+
+pub fn logged_in(user: &str, url: &str) -> String {
+    format!("logged in to {url} as {user}")
+}
+
+pub fn logged_out(url: &str, was: bool) -> String {
+    if was { format!("the token for {url} is forgotten; it still exists: dinp tokens list") } else { not_logged_in(url) }
+}
+
+pub fn two_apps(name: &AppName, flag: &AppName) -> String {
+    format!("two apps are named: {name} and -a {flag}")
+}
+
+pub fn app_chosen(app: &AppName, url: &str) -> String {
+    format!("{app} ({url})")
+}
+
+pub fn name_suggested(app: &AppName, from: &str) -> String {
+    format!("no app named: {app}, from {from}; -a NAME chooses another")
+}
+
+pub fn manifest_of_another(manifest: &AppName, app: &AppName) -> String {
+    format!("dinp.toml here is {manifest}'s, so it is not read for {app}")
+}
+
+pub fn no_such_file(path: &Path) -> String {
+    format!("there is no file or folder {}", path.display())
+}
+
+pub fn not_deployable(path: &Path) -> String {
+    format!("{} is neither a file nor a folder", path.display())
+}
+
+pub fn special_file(path: &Path) -> String {
+    format!("{} is a socket, pipe or device, which no archive can hold", path.display())
+}
+
+pub fn too_large(size: &str, limit: &str) -> String {
+    format!("it is {size}; an upload may have {limit}")
+}
+
+pub fn goes_on(number: DeployNo, app: &AppName) -> String {
+    format!("deploy {number} goes on: dinp status {app}")
+}
+
+pub fn started(view: &DeployView) -> String {
+    format!("deploy {} of {} has begun: dinp status {}", view.number, view.app, view.app)
+}
+
+pub fn still_going(view: &DeployView, seconds: u64) -> String {
+    format!("deploy {} of {} is not done after {seconds} s", view.number, view.app)
+}
+
+pub fn lost_during(view: &DeployView) -> String {
+    format!("the server stopped answering while deploy {} of {} was under way", view.number, view.app)
+}
+
+/// The end of a deploy that went well, beside the mark: what it was, and what it did.
+pub fn done(view: &DeployView, app_flag: &str, elapsed: &str) -> (&'static str, String) {
+    let app = &view.app;
+    match view.kind {
+        DeployKind::Release | DeployKind::Rollback => {
+            let undo = if view.from.is_some() { format!("   undo: dinp rollback{app_flag}") } else { String::new() };
+            ("live", format!("{}   {} in {elapsed}.{undo}", view.url, from_to(view.from, view.to)))
+        }
+        DeployKind::Scale if view.from == view.to => ("scaled", format!("{app} to {} in {elapsed}", instances(view.wanted))),
+        DeployKind::Scale => ("scaled", format!("{app}   {} in {elapsed}", from_to(view.from, view.to))),
+        DeployKind::Restart => ("restarted", format!("{app}   every instance is new, in {elapsed}")),
+        DeployKind::Start => ("started", format!("{}   in {elapsed}", view.url)),
+        DeployKind::Stop => ("stopped", format!("{app}   no instance takes traffic; again: dinp start {app}")),
+        DeployKind::Delete => ("deleted", app.to_string()),
+    }
+}
+
+fn from_to(from: Option<ReleaseNo>, to: Option<ReleaseNo>) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        (None, Some(only)) | (Some(only), None) => only.to_string(),
+        (None, None) => "live".to_owned(),
+    }
+}
+
+pub fn instances(n: u32) -> String {
+    if n == 1 { "1 instance".to_owned() } else { format!("{n} instances") }
+}
+
+pub fn draining(view: &DeployView) -> Option<String> {
+    let (n, old) = (view.draining, view.from.map_or_else(|| "the old release".to_owned(), |from| from.to_string()));
+    let ends = if n == 1 { "ends what it has" } else { "end what they have" };
+    (n > 0).then(|| format!("{old} is draining: {} {ends} in flight, then stops", instances(n)))
+}
+
+pub fn ready(view: &DeployView) -> String {
+    format!("{}/{} ready", view.ready, view.wanted)
+}
+
+pub fn instance_step(instance: &InstanceView) -> String {
+    let reason = if instance.reason.is_empty() { String::new() } else { format!(": {}", instance.reason) };
+    format!("{} {} on {}  {}{reason}", instance.id, instance.release, instance.node, instance.status)
+}
+
+pub fn deploy_failed(view: &DeployView, cause: Cause) -> String {
+    let how = match cause {
+        Cause::BuildFailed => "no image could be built",
+        Cause::ImageMissing => "its image cannot be had",
+        Cause::CrashedOnStart => "it ends as soon as it starts",
+        Cause::NeverHealthy => "it never passed its health check",
+        Cause::WrongAddress => "it does not listen where it should",
+        Cause::NoRoom => "there is no room for it",
+        Cause::StartFailed => "it could not be started",
+        Cause::NotRouted => "no router could confirm it",
+        Cause::Deadline => "its time ran out",
+    };
+    format!("deploy {} of {} failed: {how}", view.number, view.app)
+}
+
+pub fn superseded(view: &DeployView) -> String {
+    format!("deploy {} of {} was superseded by a newer change", view.number, view.app)
+}
+
+pub fn ended(view: &DeployView) -> String {
+    debug_assert!(view.state != DeployState::Succeeded);
+    format!("deploy {} of {} ended as {}", view.number, view.app, view.state)
+}
+
+pub fn delete_needs_consent(app: &AppName) -> String {
+    format!("deleting {app} removes its instances, its releases and its URL, and needs your consent")
+}
+
+pub fn ask_delete(app: &AppName) -> String {
+    format!("This deletes {app}: its instances, its releases and its URL. Type its name to go on: ")
+}
+
+pub fn not_the_name(typed: &str, app: &AppName) -> String {
+    format!("\"{typed}\" is not {app}; nothing was changed")
+}
+
+pub fn server_version(version: impl Display, url: &str) -> String {
+    format!("server {version} at {url}")
+}
+
+pub fn server_unknown(url: &str, why: impl Display) -> String {
+    format!("server unknown: {why} ({url})")
+}
+
+pub fn orphan(node: impl Display, container: &str, running: bool) -> String {
+    let state = if running { "runs" } else { "has ended" };
+    format!("{node}: container {container} is ours but recorded nowhere; it {state} and is left alone")
+}
