@@ -85,6 +85,17 @@ impl Layout {
         self.router().join("control.sock")
     }
 
+    /// The name of the containers' network, and of its interface: at most 15 characters.
+    pub fn bridge(&self) -> String {
+        if self.state == Path::new(STATE) {
+            return "dinp".to_owned();
+        }
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        self.state.hash(&mut hasher);
+        format!("dinp-{:08x}", hasher.finish() as u32)
+    }
+
     /// Writes `text` so that a reader sees the old content or the new, and nobody else may read it.
     pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
         use std::io::Write as _;

@@ -53,9 +53,10 @@ fn owner(port: u16) -> Option<Owner> {
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
         let holds = descriptors.flatten().any(|fd| {
             fs::read_link(fd.path()).is_ok_and(|target| {
-                target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')).is_some_and(|inode| {
-                    inodes.iter().any(|listening| listening == inode)
-                })
+                target
+                    .to_str()
+                    .and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']'))
+                    .is_some_and(|inode| inodes.iter().any(|listening| listening == inode))
             })
         });
         if holds {

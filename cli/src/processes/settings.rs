@@ -47,6 +47,15 @@ impl Settings {
         Layout::write_private(&layout.settings(), &text).context("keeping the settings")
     }
 
+    /// Keeps settings that were given to a process started by hand.
+    pub fn save_if_new(&self, layout: &Layout, kept: Option<&Self>) -> Result<()> {
+        if kept == Some(self) {
+            return Ok(());
+        }
+        layout.prepare()?;
+        self.save(layout)
+    }
+
     /// The address of an app, as people type it.
     pub fn app_url(&self, app: &str) -> String {
         match self.listen.port() {

@@ -1,5 +1,6 @@
 //! How a command fails: what, why, what still works, what to do, and the exit code.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use dinp_client::ClientError;
@@ -136,6 +137,15 @@ impl Failure {
         exit
     }
 }
+
+/// What went wrong, for those who add it to what they were doing.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {

@@ -45,6 +45,12 @@ impl Files {
         }
     }
 
+    /// Those of somebody else, for `dinp up`, which logs in the person behind sudo.
+    #[cfg(feature = "daemons")]
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     pub fn config(&self) -> Result<Config, Failure> {
         read(&self.folder.join("config.toml"))
     }

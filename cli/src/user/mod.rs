@@ -7,7 +7,7 @@ mod deploy;
 mod env;
 mod events;
 mod failure;
-mod files;
+pub(crate) mod files;
 mod follow;
 mod logs;
 mod open;

@@ -1,0 +1,201 @@
+//! `dinp up`: makes sure that the platform runs on this machine, as this binary and as asked, and says what it did.
+
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use dinp_common::name::Host;
+use nix::unistd::geteuid;
+
+use super::layout::Layout;
+use super::member::{Member, Role, binary_id};
+use super::settings::Settings;
+use super::{Up, component, keeper, login, ports, purge, ready, stop, systemd};
+
+/// How long the old control plane may take to write what it has begun.
+const CONTROL_GRACE: Duration = Duration::from_secs(15);
+/// How long the old router may take to finish what is in flight, where its address changes.
+const ROUTER_GRACE: Duration = Duration::from_secs(40);
+
+pub fn run(options: &Up) -> Result<()> {
+    ensure!(geteuid().is_root(), "dinp up needs root, since Docker's socket does\n  try:  sudo dinp up");
+    let layout = Layout::new(&options.state)?;
+    if options.purge {
+        return purge::run(&layout);
+    }
+    if options.stop {
+        return halt(&layout);
+    }
+    let kept = Settings::load(&layout).context("reading what this installation was started with\n  try:  dinp up --purge")?;
+    let settings = asked(options, kept.clone().unwrap_or_default())?;
+    if options.foreground {
+        settings.save_if_new(&layout, kept.as_ref())?;
+        return component::foreground(&layout, settings);
+    }
+    layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
+    let _alone = only_one_at_a_time(&layout)?;
+    let before = Before::look(&layout, kept.as_ref() == Some(&settings))?;
+    if before.nothing_to_do() {
+        println!("already running as process {} on {}: nothing changed", before.control_pid(), layout.state.display());
+    } else {
+        start(&layout, &settings, &before)?;
+    }
+    let token = ready::wait(&layout, &settings, before.log_length)?;
+    login::remember(&settings.panel_url(), &token)?;
+    ready::tell(&layout, &settings, &token)
+}
+
+fn halt(layout: &Layout) -> Result<()> {
+    let mut stopped = false;
+    stop::all(layout, &mut |line| {
+        stopped = true;
+        println!("{line}");
+    })?;
+    if stopped {
+        println!("apps keep running, and nobody routes to them until the next dinp up");
+    } else {
+        println!("nothing runs on {}", layout.state.display());
+    }
+    Ok(())
+}
+
+/// What was kept, changed by what was asked for now.
+fn asked(options: &Up, mut settings: Settings) -> Result<Settings> {
+    if let Some(domain) = &options.domain {
+        Host::parse(domain).context("--domain")?;
+        if *domain != settings.domain && domain != "localhost" {
+            settings.listen.set_port(80);
+        }
+        settings.domain.clone_from(domain);
+    }
+    settings.listen = options.listen.unwrap_or(settings.listen);
+    settings.panel = options.panel.unwrap_or(settings.panel);
+    if let Some(docker) = &options.docker {
+        settings.docker = docker.trim_start_matches("unix://").to_owned();
+    }
+    Ok(settings)
+}
+
+/// Held while one `dinp up` works, so that two typed at once do not start everything twice.
+fn only_one_at_a_time(layout: &Layout) -> Result<std::fs::File> {
+    let file = std::fs::File::create(layout.state.join("up.lock"))?;
+    if file.try_lock().is_err() {
+        bail!("another dinp up is at work on {} just now", layout.state.display());
+    }
+    Ok(file)
+}
+
+/// What runs already.
+struct Before {
+    keeper: Option<Member>,
+    control: Option<Member>,
+    router: Option<Member>,
+    /// This binary's id.
+    binary: String,
+    as_asked: bool,
+    /// systemd keeps the processes, and no keeper is needed.
+    units: bool,
+    /// Bytes of the control plane's log: what comes after them is news.
+    log_length: u64,
+}
+
+impl Before {
+    fn look(layout: &Layout, as_asked: bool) -> Result<Self> {
+        Ok(Self {
+            keeper: Member::find(layout, Role::Keeper),
+            control: Member::find(layout, Role::Control),
+            router: Member::find(layout, Role::Router),
+            binary: binary_id()?,
+            as_asked,
+            units: systemd::runs_here(layout),
+            log_length: std::fs::metadata(keeper::log_path(layout, Role::Control)).map_or(0, |meta| meta.len()),
+        })
+    }
+
+    fn current(&self, member: Option<&Member>) -> bool {
+        member.is_some_and(|member| member.binary == self.binary)
+    }
+
+    fn nothing_to_do(&self) -> bool {
+        let kept = self.units || self.current(self.keeper.as_ref());
+        self.as_asked && kept && self.current(self.control.as_ref()) && self.current(self.router.as_ref())
+    }
+
+    fn control_pid(&self) -> i32 {
+        self.control.as_ref().map_or(0, |control| control.pid)
+    }
+}
+
+fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
+    let kept = Settings::load(layout)?;
+    let moved = kept.as_ref().is_some_and(|kept| kept.listen != settings.listen);
+    if before.router.is_none() || moved {
+        ports::must_be_free(settings.listen, "the router", "--listen")?;
+    }
+    if before.control.is_none() || kept.as_ref().is_some_and(|kept| kept.panel != settings.panel) {
+        ports::must_be_free(settings.panel, "the dashboard", "--panel")?;
+    }
+    warn_without_docker(settings);
+    settings.save(layout)?;
+    write_router_config(layout, settings)?;
+    if before.control.is_some() {
+        println!("upgrading in place: containers stay, and the router goes on serving");
+    }
+    if systemd::runs_here(layout) {
+        let program = std::env::current_exe().context("our own path")?;
+        return systemd::start(layout, &program, &before.binary);
+    }
+    // The keeper first, or it would start again what is stopped next.
+    for (member, grace, wanted) in
+        [(&before.keeper, CONTROL_GRACE, true), (&before.control, CONTROL_GRACE, true), (&before.router, ROUTER_GRACE, moved)]
+    {
+        if let Some(member) = member.as_ref().filter(|_| wanted) {
+            member.stop(grace)?;
+        }
+    }
+    keeper::start(layout)
+}
+
+fn warn_without_docker(settings: &Settings) {
+    if let Err(error) = UnixStream::connect(&settings.docker) {
+        println!("Docker does not answer at {} ({error}).", settings.docker);
+        println!("  now:  everything else starts, and Docker is tried again every few seconds");
+        println!("  try:  systemctl start docker, or apt-get install docker.io");
+    }
+}
+
+fn write_router_config(layout: &Layout, settings: &Settings) -> Result<()> {
+    let config = dinp_router::Config {
+        listen: settings.listen.to_string(),
+        feed: format!("unix:{}", layout.routes_socket().display()),
+        state_dir: layout.router(),
+        control: layout.router_control(),
+        user: Some("nobody".to_owned()),
+        ..dinp_router::Config::default()
+    };
+    std::fs::write(layout.router_config(), toml::to_string(&config)?).context("writing the router's configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser as _;
+
+    fn parse(arguments: &[&str]) -> Result<Settings> {
+        let cli = Cli::try_parse_from(["dinp", "up"].iter().chain(arguments)).expect("a command line");
+        let crate::args::Command::Process(super::super::Command::Up(up)) = cli.command else { panic!("not up") };
+        asked(&up, Settings::default())
+    }
+
+    #[test]
+    fn a_domain_means_port_80_unless_somebody_says_otherwise() {
+        let domain = parse(&["--domain", "apps.example.com"]).expect("settings");
+        assert_eq!((domain.domain.as_str(), domain.listen.to_string()), ("apps.example.com", "0.0.0.0:80".to_owned()));
+        let both = parse(&["--domain", "apps.example.com", "--listen", "10.0.0.1:8000"]).expect("settings");
+        assert_eq!(both.app_url("shop"), "http://shop.apps.example.com:8000");
+        assert_eq!(parse(&[]).expect("settings"), Settings::default());
+        assert!(parse(&["--domain", "Apps_Example"]).is_err());
+        assert_eq!(parse(&["--docker", "unix:///run/d.sock"]).expect("settings").docker, "/run/d.sock");
+    }
+}
