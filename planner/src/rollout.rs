@@ -46,13 +46,13 @@ pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
     let deploy = pass.input.desired.deploy(&app.name);
     let target = Target::of(app, deploy);
     let losses = settle::settle(pass, app, &target, &members);
-    settle::backoff(pass, app, losses.crashes);
+    let backoff = settle::backoff(pass, app, losses.crashes);
 
     let failed = deploy.is_some_and(|deploy| finish::fail(pass, app, deploy, &target, &members, &losses));
     if failed {
         return; // The next pass follows at once, with the target turned back.
     }
-    let shortage = advance::advance(pass, app, &target, &members);
+    let shortage = advance::advance(pass, app, &target, backoff, &members);
     if let Some(deploy) = deploy {
         finish::succeed_or_wait(pass, app, deploy, &target, &members, shortage);
     } else if app.deleted && members.is_empty() {

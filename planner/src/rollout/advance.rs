@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dinp_common::app::App;
+use dinp_common::app::{App, Backoff};
 use dinp_common::deploy::Strategy;
 use dinp_common::event::Severity;
 use dinp_common::instance::{Instance, InstanceId, Want};
@@ -15,7 +15,13 @@ use crate::bucket::Bucket;
 use crate::plan::{About, Member, Pass};
 
 /// Starts and withdraws; answers why an instance found no room, if one did not.
-pub(super) fn advance(pass: &mut Pass<'_>, app: &App, target: &Target, members: &[Member<'_>]) -> Option<String> {
+pub(super) fn advance(
+    pass: &mut Pass<'_>,
+    app: &App,
+    target: &Target,
+    backoff: Backoff,
+    members: &[Member<'_>],
+) -> Option<String> {
     let (new, old) = partition(target, members);
     let Some(release) = target.release.filter(|_| target.wanted > 0) else {
         let why = if app.deleted {
@@ -43,7 +49,14 @@ pub(super) fn advance(pass: &mut Pass<'_>, app: &App, target: &Target, members: 
     if old.is_empty() {
         withdraw_extra(pass, target, &new);
     }
-    place_missing(pass, app, release, target, &new, &old)
+    let missing = missing(pass, target, &new, &old);
+    if missing > 0 && app.live == Some(release) && backoff.wait_ms > 0 {
+        let seconds = backoff.wait_ms.div_ceil(1000);
+        pass.plan.hold(&app.name, format!("the next start waits {seconds} s after {} crashes in a row", backoff.crashes));
+        return None;
+    }
+    let taken = new.iter().map(|member| member.instance.index).collect();
+    place(pass, app, release, target.generation, missing, taken)
 }
 
 fn is_gone(member: &Member<'_>) -> bool {
@@ -108,14 +121,8 @@ fn withdraw_extra(pass: &mut Pass<'_>, target: &Target, new: &[&Member<'_>]) {
     }
 }
 
-fn place_missing(
-    pass: &mut Pass<'_>,
-    app: &App,
-    release: ReleaseNo,
-    target: &Target,
-    new: &[&Member<'_>],
-    old: &[&Member<'_>],
-) -> Option<String> {
+/// How many instances may be started now.
+fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: &[&Member<'_>]) -> usize {
     let policy = pass.input.policy;
     let ill = new
         .iter()
@@ -123,23 +130,24 @@ fn place_missing(
         .count();
     let missing = (target.wanted as usize).saturating_sub(new.len() - ill);
     let ceiling = (target.wanted + policy.surge(target.wanted)) as usize;
-    let allowed = if old.is_empty() && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old.len()).min(missing) };
-    if allowed == 0 {
-        return None;
-    }
-    if app.live == Some(release) && app.backoff.wait_ms > 0 {
-        let seconds = app.backoff.wait_ms.div_ceil(1000);
-        pass.plan.hold(&app.name, format!("the next start waits {seconds} s after {} crashes in a row", app.backoff.crashes));
-        return None;
-    }
+    if old.is_empty() && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old.len()).min(missing) }
+}
+
+fn place(
+    pass: &mut Pass<'_>,
+    app: &App,
+    release: ReleaseNo,
+    generation: u32,
+    missing: usize,
+    mut taken: BTreeSet<u32>,
+) -> Option<String> {
     let memory = pass.input.desired.spec(&app.name, release).map_or(MiB(0), |spec| spec.memory);
-    let mut taken: BTreeSet<u32> = new.iter().map(|member| member.instance.index).collect();
-    for _ in 0..allowed {
+    for _ in 0..missing {
         match pass.nodes.place(&app.name, memory) {
             Ok(placed) => {
                 let index = (0..).find(|index| !taken.contains(index)).unwrap_or(0);
                 taken.insert(index);
-                start(pass, app, release, target.generation, index, placed);
+                start(pass, app, release, generation, index, placed);
             }
             Err(why) => {
                 pass.plan.hold(&app.name, format!("no room for one more instance of {release}: {why}"));

@@ -135,7 +135,8 @@ fn drain(pass: &mut Pass<'_>, app: &App, instance: &Instance) {
 }
 
 /// Time and crashes of the live release: quick at first, then slower and slower, and calm again after a while.
-pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashes: u32) {
+/// Answers the back-off as it is after this pass.
+pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashes: u32) -> Backoff {
     let policy = pass.input.policy;
     let mut next = app.backoff;
     if crashes > 0 {
@@ -152,4 +153,5 @@ pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashes: u32) {
     if next != app.backoff {
         pass.plan.change(Change::Backoff { app: app.name.clone(), backoff: next });
     }
+    next
 }
