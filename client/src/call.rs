@@ -9,10 +9,10 @@ use dinp_common::token::Token;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
-use http_body_util::{BodyExt, Empty, Full, Limited};
+use http_body_util::{BodyExt, Empty, Full};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use crate::error::ClientError;
 use crate::transport::{self, Body, BoxError, Transport};
@@ -74,8 +74,8 @@ impl Client {
         self.credentials.as_ref()
     }
 
-    pub(crate) fn transport(&self) -> Transport {
-        self.transport.clone()
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -178,13 +178,14 @@ impl Client {
     /// the time.
     pub(crate) async fn send(&self, request: http::request::Builder, body: Body) -> Result<Response<Body>, ClientError> {
         let request = request.body(body).map_err(|error| self.protocol(format!("the request cannot be written: {error}")))?;
-        let response = self.transport.clone().oneshot(request).await.map_err(|error| transport::explain(&self.base, &error))?;
+        let response =
+            transport::exchange(&self.transport, request).await.map_err(|error| transport::explain(&self.base, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
     async fn collect(&self, body: Body) -> Result<Bytes, ClientError> {
-        match Limited::new(body, ANSWER_BYTES).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
+        match transport::collect(body, ANSWER_BYTES).await {
+            Ok(bytes) => Ok(bytes),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(self.protocol(format!("the answer is larger than {ANSWER_BYTES} bytes")))
             }

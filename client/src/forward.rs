@@ -5,7 +5,6 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response, Uri};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt;
-use tower::ServiceExt;
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -28,6 +27,6 @@ impl Client {
             head.headers.insert(AUTHORIZATION, credentials.clone());
         }
         let request = Request::from_parts(head, body.map_err(Into::into).boxed_unsync());
-        self.transport().oneshot(request).await.map_err(|error| transport::explain(self.url(), &error))
+        transport::exchange(self.transport(), request).await.map_err(|error| transport::explain(self.url(), &error))
     }
 }

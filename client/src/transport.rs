@@ -4,10 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use http::{Request, Response, Uri};
 use http_body::Body as HttpBody;
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tower::util::BoxCloneSyncService;
@@ -38,6 +40,17 @@ where
         .map_err(Into::into)
         .map_response(|response: Response<B>| response.map(|body| body.map_err(Into::into).boxed_unsync()));
     BoxCloneSyncService::new(service)
+}
+
+/// One exchange as a future of a named type. Inside an `async fn` the compiler would forget that the error's box is
+/// `'static`, and nothing built on a call could be spawned or be a handler.
+pub(crate) fn exchange(transport: &Transport, request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, BoxError>> {
+    transport.clone().oneshot(request).boxed()
+}
+
+/// A body read whole, up to `limit` bytes; boxed for the same reason.
+pub(crate) fn collect(body: Body, limit: usize) -> BoxFuture<'static, Result<Bytes, BoxError>> {
+    Limited::new(body, limit).collect().map_ok(Collected::to_bytes).boxed()
 }
 
 pub(crate) fn over_tcp() -> Transport {
