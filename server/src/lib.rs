@@ -4,6 +4,7 @@ pub mod agents;
 pub mod api;
 pub mod artifacts;
 pub mod auth;
+mod builds;
 pub mod cluster;
 pub mod config;
 mod explain;
@@ -12,6 +13,7 @@ mod lead;
 pub mod reconcile;
 mod room;
 pub mod run;
+mod spec;
 mod view;
 
 pub use config::Config;

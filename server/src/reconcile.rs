@@ -96,8 +96,7 @@ impl Reconciler {
         let leading_ms = now.duration_since(term.since).as_millis() as u64;
         let elapsed_ms = (now.duration_since(term.last_pass).as_millis() as u64).min(PASS_MOST_MS);
         let (policy, publisher) = (&self.policy, &term.publisher);
-        let decided =
-            plan(Input { desired: &desired, observed: &observed, publisher, policy, elapsed_ms, leading_ms });
+        let decided = plan(Input { desired: &desired, observed: &observed, publisher, policy, elapsed_ms, leading_ms });
         failpoint::here("server.planned");
         if !decided.changes.is_empty() {
             self.store.commit(&fence, &decided.changes).await?;

@@ -3,7 +3,10 @@
 //! A claim is a text the claimer draws. Who holds the claim may log and finish; the server, which measures how long a
 //! claimer has been silent, takes the build away with [`Store::build_requeue`].
 
+use std::collections::BTreeSet;
+
 use dinp_common::build::{BuildId, BuildOrder, BuildOutcome, BuildState};
+use dinp_common::digest::Digest;
 use dinp_common::name::AppName;
 use sqlx::any::AnyRow;
 
@@ -64,6 +67,13 @@ impl Store {
         let result = session.rows(sql("SELECT id, claim FROM builds WHERE state = 'running' ORDER BY id")).await;
         let rows = session.end(result).await?;
         rows.iter().map(|row| Ok((BuildId(row.number("id")?), row.text("claim")?))).collect()
+    }
+
+    /// The artifacts of all builds that wait or run.
+    pub async fn artifact_list_needed(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut session = self.single().await?;
+        let result = session.rows(sql("SELECT artifact FROM builds WHERE state IN ('queued', 'running')")).await;
+        session.end(result).await?.iter().map(|row| row.parsed("artifact")).collect()
     }
 
     /// Takes a build away from a claimer that went silent.

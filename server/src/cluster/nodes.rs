@@ -122,7 +122,13 @@ impl Cluster {
     /// Where to send something for each connected node.
     pub(crate) fn outboxes(&self) -> Vec<(NodeName, Outbox)> {
         let connected = |node: &&Node| !node.outbox.messages.is_closed();
-        self.0.nodes.map().iter().filter(|(_, node)| connected(node)).map(|(name, node)| (name.clone(), node.outbox.clone())).collect()
+        self.0
+            .nodes
+            .map()
+            .iter()
+            .filter(|(_, node)| connected(node))
+            .map(|(name, node)| (name.clone(), node.outbox.clone()))
+            .collect()
     }
 }
 

@@ -133,7 +133,10 @@ impl RedisFeed {
 }
 
 fn manager() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new().set_number_of_retries(0).set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE))
+    ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(DEADLINE))
+        .set_response_timeout(Some(DEADLINE))
 }
 
 /// Hears routers until `shutdown`: what they announce at once, and their keys every so often.

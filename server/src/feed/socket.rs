@@ -124,7 +124,11 @@ async fn serve(
 }
 
 /// Sends the last step if it starts where this router is, and the whole table otherwise.
-async fn send_newest(write: &mut OwnedWriteHalf, published: &Published, sent: Option<TableVersion>) -> anyhow::Result<TableVersion> {
+async fn send_newest(
+    write: &mut OwnedWriteHalf,
+    published: &Published,
+    sent: Option<TableVersion>,
+) -> anyhow::Result<TableVersion> {
     let step = published.update.as_ref().filter(|update| match update {
         RouteUpdate::Delta { base, .. } => Some(*base) == sent,
         RouteUpdate::Full { .. } => false,

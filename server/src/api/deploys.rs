@@ -1,0 +1,262 @@
+//! Deploys: beginning one from an artifact or an image, and following it.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::{Extension, Json};
+use dinp_common::api::{DeployRequest, DeployView, Page, Settings, Source};
+use dinp_common::app::App as AppRecord;
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployState};
+use dinp_common::digest::Digest;
+use dinp_common::kind::Kind;
+use dinp_common::limits;
+use dinp_common::name::AppName;
+use dinp_common::problem::Problem;
+use dinp_common::release::RunSpec;
+use dinp_store::{Intent, NewBuild, NewRelease};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::changes::{self, Begun, begin};
+use super::extract::{App, Asked, Body, IfMatch, Named};
+use super::page::{PageQuery, page};
+use super::problem::{ApiError, ApiResult};
+use super::{AppState, apps, validate};
+use crate::auth::Principal;
+use crate::cluster::{AskError, Snapshot};
+use crate::explain::{self, Told};
+use crate::room::{self, Demand};
+use crate::spec;
+
+/// How often a long poll looks at the store when nothing was announced: another server may have written.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Starts a deploy of an uploaded artifact or of an image. The app is made if it does not exist.
+#[utoipa::path(post, path = "/v1/apps/{app}/deploys", tag = "deploys", operation_id = "deploy_create",
+    params(("app" = String, Path, description = "the app's name")), request_body = DeployRequest,
+    responses((status = 202, body = DeployView), (status = "default", body = Problem)))]
+pub async fn deploy_create(
+    State(state): State<AppState>,
+    Extension(by): Extension<Principal>,
+    seen: IfMatch,
+    App(name): App,
+    Body(request): Body<DeployRequest>,
+) -> ApiResult<Begun> {
+    let plan = prepare(&state, &name, request.settings).await?;
+    match request.source {
+        Source::Artifact { digest, file_name, kind, start } => {
+            let build = artifact(&state, digest, validate::file_name(&file_name), kind, start).await?;
+            deploy_artifact(&state, plan, build, &by, seen).await
+        }
+        Source::Image { reference } => deploy_image(&state, plan, &reference, &by, seen).await,
+    }
+}
+
+/// A deploy whose settings are possible.
+pub struct Planned {
+    app: AppName,
+    settings: Settings,
+    base: Option<RunSpec>,
+}
+
+/// Refuses what can never work, before anything is uploaded or built.
+pub async fn prepare(state: &AppState, name: &AppName, settings: Settings) -> ApiResult<Planned> {
+    validate::settings(&settings)?;
+    let app = state.store.app_get(name).await?;
+    let snapshot = state.cluster.snapshot();
+    let live = match &app {
+        Some(app) => apps::live(state, &snapshot, app).await?,
+        None => None,
+    };
+    let base = live.map(|release| release.spec);
+    let demand = Demand {
+        instances: settings.instances.or(app.map(|app| app.instances)).unwrap_or(1),
+        memory: settings.memory.or(base.as_ref().map(|base| base.memory)).unwrap_or(RunSpec::DEFAULT_MEMORY),
+        replace: Some(settings.strategy.unwrap_or(changes::STRATEGY)),
+    };
+    room::check(&snapshot, name, demand)?;
+    let mut env = base.as_ref().map(|base| base.env.clone()).unwrap_or_default();
+    spec::set_env(&mut env, &settings.env);
+    validate::env(&env)?;
+    Ok(Planned { app: name.clone(), settings, base })
+}
+
+async fn artifact(
+    state: &AppState,
+    digest: Digest,
+    file_name: String,
+    kind: Option<Kind>,
+    start: Option<Vec<String>>,
+) -> ApiResult<NewBuild> {
+    if kind == Some(Kind::Image) {
+        return Err(ApiError::unprocessable("invalid_kind", "an uploaded file is never of the kind image")
+            .suggest("leave the kind away, or deploy with --image REFERENCE"));
+    }
+    if start.as_ref().is_some_and(|start| start.first().is_none_or(String::is_empty)) {
+        return Err(ApiError::unprocessable("invalid_start", "the start command names no program"));
+    }
+    let size = state.artifacts.size(&digest).await.map_err(|error| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "artifact_unreadable", format!("the artifact cannot be read: {error}"))
+    })?;
+    let Some(artifact_bytes) = size else {
+        return Err(ApiError::unprocessable("artifact_unknown", format!("there is no artifact {}", digest.short()))
+            .suggest("upload it first: PUT /v1/artifacts"));
+    };
+    Ok(NewBuild { artifact: digest, artifact_bytes, file_name, kind, start })
+}
+
+/// Begins the deploy of an artifact that is here.
+pub async fn deploy_artifact(
+    state: &AppState,
+    plan: Planned,
+    build: NewBuild,
+    by: &Principal,
+    seen: IfMatch,
+) -> ApiResult<Begun> {
+    let note = format!("deploy of {}", build.file_name);
+    let intent = Intent { build: Some(build), ..release_intent(plan, note, by, seen) };
+    begin(state, intent).await
+}
+
+async fn deploy_image(state: &AppState, plan: Planned, reference: &str, by: &Principal, seen: IfMatch) -> ApiResult<Begun> {
+    validate::reference(reference)?;
+    let image = state.cluster.image(reference).await.map_err(|error| image_refused(reference, &error))?;
+    let note = format!("deploy of {reference}");
+    let spec = spec::merged(plan.base.as_ref(), image, None, &plan.settings);
+    let release = NewRelease { spec, note: note.clone(), build: None };
+    let intent = Intent { release: Some(release), ..release_intent(plan, note, by, seen) };
+    begin(state, intent).await
+}
+
+fn image_refused(reference: &str, error: &AskError) -> ApiError {
+    match error {
+        AskError::Refused(why) => ApiError::unprocessable("image_missing", format!("{reference} cannot be run: {why}"))
+            .suggest("check the reference with docker images on the node, or push the image to a registry the node can reach"),
+        AskError::NotConnected(_) | AskError::Late(_) | AskError::NoNode => {
+            let detail = format!("no node could be asked what {reference} is: {error}");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_node", detail).suggest("see dinp nodes, then try again")
+        }
+    }
+}
+
+/// A deploy makes an app run, also one that was stopped.
+fn release_intent(plan: Planned, note: String, by: &Principal, seen: IfMatch) -> Intent {
+    let Planned { app, settings, .. } = plan;
+    let intent = changes::intent(&app, DeployKind::Release, note, by, seen);
+    Intent {
+        create: true,
+        strategy: settings.strategy.unwrap_or(intent.strategy),
+        deadline_ms: settings.timeout_seconds.map_or(intent.deadline_ms, |seconds| u64::from(seconds) * 1000),
+        instances: settings.instances,
+        stopped: Some(false),
+        settings,
+        ..intent
+    }
+}
+
+/// The app's deploys, newest first.
+#[utoipa::path(get, path = "/v1/apps/{app}/deploys", tag = "deploys", operation_id = "deploy_list",
+    params(("app" = String, Path, description = "the app's name"), PageQuery),
+    responses((status = 200, body = Page<DeployView>), (status = "default", body = Problem)))]
+pub async fn deploy_list(
+    State(state): State<AppState>,
+    App(name): App,
+    Asked(query): Asked<PageQuery>,
+) -> ApiResult<Json<Page<DeployView>>> {
+    let app = apps::known(&state, &name).await?;
+    let (limit, before) = (query.limit()?, query.cursor::<u32>()?.map(DeployNo));
+    let read = state.store.deploy_list(&name, before, limit + 1).await?;
+    let deploys = page(read, limit, |deploy| deploy.number.0.to_string());
+    let snapshot = state.cluster.snapshot();
+    let mut items = Vec::with_capacity(deploys.items.len());
+    for (place, deploy) in deploys.items.iter().enumerate() {
+        items.push(view(&state, &snapshot, deploy, Some(&app), place == 0 && before.is_none()).await?);
+    }
+    Ok(Json(Page { items, next_cursor: deploys.next_cursor }))
+}
+
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    /// Seconds to wait for the deploy's end, 60 at most; answers as it is when they are over.
+    #[serde(default)]
+    wait: u64,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub struct DeployPath {
+    app: AppName,
+    number: u32,
+}
+
+/// One deploy; with `wait`, when it has ended or the wait is over.
+#[utoipa::path(get, path = "/v1/apps/{app}/deploys/{number}", tag = "deploys", operation_id = "deploy_get",
+    params(("app" = String, Path, description = "the app's name"), ("number" = u32, Path, description = "the deploy's number"),
+        WaitQuery),
+    responses((status = 200, body = DeployView), (status = "default", body = Problem)))]
+pub async fn deploy_get(
+    State(state): State<AppState>,
+    Named(path): Named<DeployPath>,
+    Asked(query): Asked<WaitQuery>,
+) -> ApiResult<Json<DeployView>> {
+    let (name, number) = (path.app, DeployNo(path.number));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait.min(limits::LONG_POLL_SECONDS));
+    let mut changes = state.cluster.watch();
+    let mut shown = read(&state, &name, number).await?;
+    while !shown.state.is_final() {
+        let look = deadline.min(tokio::time::Instant::now() + LOOK_AGAIN);
+        // Nothing is lost if another branch wins: each round reads the store anew.
+        tokio::select! {
+            event = changes.recv() => if event == Err(RecvError::Closed) { break },
+            () = tokio::time::sleep_until(look) => {}
+            () = state.shutdown.cancelled() => break,
+        }
+        match read(&state, &name, number).await {
+            Ok(view) => shown = view,
+            // The record of a deleted app goes with the app: that it is gone is the success.
+            Err(_) if shown.kind == DeployKind::Delete && state.store.app_get(&name).await?.is_none() => {
+                return Ok(Json(DeployView { state: DeployState::Succeeded, step: "done".to_owned(), ..shown }));
+            }
+            Err(error) => return Err(error),
+        }
+        if tokio::time::Instant::now() >= deadline {
+            break;
+        }
+    }
+    Ok(Json(shown))
+}
+
+async fn read(state: &AppState, name: &AppName, number: DeployNo) -> ApiResult<DeployView> {
+    let app = apps::known(state, name).await?;
+    let deploy = state.store.deploy_get(name, number).await?;
+    let deploy = deploy.ok_or_else(|| ApiError::not_found("deploy_not_found", format!("{name} has no deploy {number}")))?;
+    let newest = state.store.deploy_latest(name).await?.is_some_and(|latest| latest.number == number);
+    view(state, &state.cluster.snapshot(), &deploy, Some(&app), newest).await
+}
+
+/// The view of an app's newest deploy.
+pub async fn latest(state: &AppState, snapshot: &Snapshot, app: &AppRecord) -> ApiResult<Option<DeployView>> {
+    match state.store.deploy_latest(&app.name).await? {
+        Some(deploy) => Ok(Some(view(state, snapshot, &deploy, Some(app), true).await?)),
+        None => Ok(None),
+    }
+}
+
+pub async fn view(
+    state: &AppState,
+    snapshot: &Snapshot,
+    deploy: &Deploy,
+    app: Option<&AppRecord>,
+    newest: bool,
+) -> ApiResult<DeployView> {
+    let build = match deploy.build {
+        Some(build) => state.store.build_get(build).await?.as_ref().map(explain::build_view),
+        None => None,
+    };
+    Ok(explain::deploy_view(deploy, Told { snapshot, app, build, newest, url: state.url(&deploy.app) }))
+}
+
+pub fn location(app: &AppName, number: DeployNo) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("/v1/apps/{app}/deploys/{}", number.0)).ok()
+}

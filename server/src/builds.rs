@@ -1,0 +1,268 @@
+//! Builds under way: who holds which, and what a finished one leads to.
+//!
+//! A builder that falls silent loses its build after [`CLAIM_LAPSES`] of this server's own time. What a build leads to is
+//! worked out from what is stored, so a server that stopped between a build's end and its release goes on from there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dinp_common::api::{BuildClaim, WatchEvent};
+use dinp_common::build::{BuildId, BuildOutcome};
+use dinp_common::deploy::{Cause, Deploy, Failure};
+use dinp_store::{Build, NewRelease, Requeued, Store, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
+use crate::{explain, spec};
+
+/// A builder renews at least every 5 s; three renewals missed, and it counts as gone.
+pub const CLAIM_LAPSES: Duration = Duration::from_secs(15);
+/// How often silence is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a waiting builder looks into the store, where another server may have queued something.
+const LOOK_FOR_WORK: Duration = Duration::from_secs(5);
+/// How long an upload may wait for its deploy before it counts as forgotten.
+const UPLOAD_WAITS: Duration = Duration::from_secs(3_600);
+/// Uploads remembered as waiting; the oldest goes first.
+const UPLOADS_WAITING: usize = 1_024;
+
+/// A cheap handle; clones share everything.
+#[derive(Clone)]
+pub struct Builds(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    cluster: Cluster,
+    artifacts: Artifacts,
+    claims: Mutex<HashMap<BuildId, Held>>,
+    uploads: Mutex<HashMap<dinp_common::digest::Digest, Instant>>,
+    /// Counts what happens to builds, so that those who wait look again.
+    moved: watch::Sender<u64>,
+}
+
+struct Held {
+    claim: String,
+    renewed: Instant,
+}
+
+impl Builds {
+    pub fn new(store: Store, cluster: Cluster, artifacts: Artifacts) -> Self {
+        let (claims, uploads, moved) = (Mutex::default(), Mutex::default(), watch::Sender::new(0));
+        Self(Arc::new(Shared { store, cluster, artifacts, claims, uploads, moved }))
+    }
+
+    fn claims(&self) -> MutexGuard<'_, HashMap<BuildId, Held>> {
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was queued, logged or finished: whoever waits looks again.
+    pub fn moved(&self) {
+        self.0.moved.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes whenever [`Self::moved`] is called.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.0.moved.subscribe()
+    }
+
+    /// Gives the oldest waiting build to a builder, which may wait for one.
+    pub async fn claim(&self, wait: Duration, shutdown: &CancellationToken) -> Result<Option<BuildClaim>, StoreError> {
+        let claim = hex::encode(rand::random::<[u8; 16]>());
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut moved = self.watch();
+        loop {
+            moved.mark_unchanged();
+            if let Some(order) = self.0.store.build_claim(&claim).await? {
+                self.renewed(order.id, &claim);
+                self.0.cluster.announce(WatchEvent::App { app: order.app.to_string() });
+                return Ok(Some(BuildClaim { claim, order }));
+            }
+            let look = deadline.min(tokio::time::Instant::now() + LOOK_FOR_WORK);
+            tokio::select! {
+                _ = moved.changed() => {}
+                () = tokio::time::sleep_until(look) => {}
+                () = shutdown.cancelled() => return Ok(None),
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn renewed(&self, id: BuildId, claim: &str) {
+        self.claims().insert(id, Held { claim: claim.to_owned(), renewed: Instant::now() });
+    }
+
+    /// Appends lines and renews; `false` if the build is not this builder's (any more).
+    pub async fn log(&self, id: BuildId, claim: &str, lines: &[String]) -> Result<bool, StoreError> {
+        let held = self.0.store.build_log_append(id, claim, lines).await?;
+        if held {
+            self.renewed(id, claim);
+            if !lines.is_empty() {
+                self.moved();
+            }
+        }
+        Ok(held)
+    }
+
+    /// Takes in a build's outcome; `false` if the build is not this builder's (any more).
+    pub async fn finish(&self, id: BuildId, claim: &str, outcome: &BuildOutcome) -> Result<bool, StoreError> {
+        let held = self.0.store.build_finish(id, claim, outcome).await?;
+        if held {
+            self.claims().remove(&id);
+            self.settle_or_later().await;
+        }
+        self.moved();
+        Ok(held)
+    }
+
+    /// Watches over claims until `shutdown`, as long as this server leads.
+    pub async fn supervise(self, shutdown: CancellationToken) {
+        let mut led = false;
+        let mut ticks = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let leads = self.0.cluster.snapshot().leading;
+            if leads && !led {
+                match self.adopt().await {
+                    Ok(()) => led = true,
+                    Err(error) => tracing::warn!(%error, "builds under way cannot be read; trying again"),
+                }
+            } else if !leads {
+                led = false;
+            }
+            self.lapse(Instant::now()).await;
+        }
+    }
+
+    /// A new leader does not know when builders were last heard: each gets its full time anew.
+    async fn adopt(&self) -> Result<(), StoreError> {
+        for (id, claim) in self.0.store.build_running().await? {
+            self.claims().entry(id).or_insert(Held { claim, renewed: Instant::now() });
+        }
+        self.settle().await?;
+        self.moved();
+        Ok(())
+    }
+
+    /// Takes builds away from builders that fell silent.
+    async fn lapse(&self, now: Instant) {
+        let silent = |held: &Held| now.saturating_duration_since(held.renewed) >= CLAIM_LAPSES;
+        let lapsed: Vec<(BuildId, String)> =
+            self.claims().iter().filter(|(_, held)| silent(held)).map(|(id, held)| (*id, held.claim.clone())).collect();
+        for (id, claim) in lapsed {
+            match self.0.store.build_requeue(id, &claim).await {
+                Ok(Requeued::Queued) => tracing::warn!(build = %id, "its builder fell silent; the build waits for another"),
+                Ok(Requeued::GaveUp) => {
+                    tracing::warn!(build = %id, "its builders fell silent too often; the build has failed");
+                    self.settle_or_later().await;
+                }
+                Ok(Requeued::Stale) => {}
+                Err(error) => {
+                    tracing::warn!(build = %id, %error, "a silent builder's claim cannot be taken back; trying again");
+                    continue;
+                }
+            }
+            self.claims().remove(&id);
+            self.moved();
+        }
+    }
+
+    /// Settles; if the store fails just now, the next look does it.
+    async fn settle_or_later(&self) {
+        if let Err(error) = self.settle().await {
+            tracing::warn!(%error, "a finished build cannot be carried on; trying again");
+            let again = self.clone();
+            tokio::spawn(async move {
+                for _ in 0..SETTLE_TRIES {
+                    tokio::time::sleep(LOOK).await;
+                    if again.settle().await.is_ok() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Every finished build leads its deploy on: to a release, or to its end.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        for (deploy, build) in self.0.store.deploy_list_built().await? {
+            self.settle_one(&deploy, &build).await?;
+            self.0.cluster.announce(WatchEvent::App { app: deploy.app.to_string() });
+            self.0.cluster.nudge();
+        }
+        self.sweep().await
+    }
+
+    async fn settle_one(&self, deploy: &Deploy, build: &Build) -> Result<(), StoreError> {
+        let store = &self.0.store;
+        let app = store.app_get(&deploy.app).await?;
+        match &build.outcome {
+            Some(BuildOutcome::Image { image, health, .. }) => {
+                let live = match app.and_then(|app| app.live) {
+                    Some(live) => store.release_get(&deploy.app, live).await?,
+                    None => None,
+                };
+                let base = live.as_ref().map(|release| &release.spec);
+                let spec = spec::merged(base, image.clone(), Some(health.clone()), &deploy.settings);
+                let release = NewRelease { spec, note: deploy.note.clone(), build: Some(build.order.id) };
+                store.deploy_release(&deploy.app, deploy.number, release).await?;
+            }
+            Some(BuildOutcome::Failed { why, fix }) => {
+                let now = app.as_ref().map_or_else(|| format!("{} is gone", deploy.app), explain::still);
+                let failure = Failure { cause: Cause::BuildFailed, why: why.clone(), now, fix: fix.clone(), output: None };
+                store.deploy_fail(&deploy.app, deploy.number, failure).await?;
+            }
+            None => tracing::error!(build = %build.order.id, "a build has ended without an outcome"),
+        }
+        Ok(())
+    }
+
+    /// An upload keeps its artifact until a deploy needs it, or it counts as forgotten.
+    pub fn uploaded(&self, digest: &dinp_common::digest::Digest) {
+        let now = Instant::now();
+        let mut uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.retain(|_, at| now.duration_since(*at) < UPLOAD_WAITS);
+        if uploads.len() >= UPLOADS_WAITING {
+            let oldest = uploads.iter().min_by_key(|(_, at)| **at).map(|(digest, _)| digest.clone());
+            oldest.and_then(|oldest| uploads.remove(&oldest));
+        }
+        uploads.insert(digest.clone(), now);
+    }
+
+    /// Removes artifacts that no build needs any more and nobody has just uploaded.
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let present = match self.0.artifacts.list() {
+            Ok(present) if present.is_empty() => return Ok(()),
+            Ok(present) => present,
+            Err(error) => {
+                tracing::warn!(%error, "the artifacts' folder cannot be read");
+                return Ok(());
+            }
+        };
+        let needed = self.0.store.artifact_list_needed().await?;
+        for digest in present {
+            if needed.contains(&digest) || self.waits(&digest) {
+                continue;
+            }
+            if let Err(error) = self.0.artifacts.remove(&digest).await {
+                tracing::warn!(%error, artifact = %digest, "an old artifact cannot be removed");
+            }
+        }
+        Ok(())
+    }
+
+    fn waits(&self, digest: &dinp_common::digest::Digest) -> bool {
+        let uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.get(digest).is_some_and(|at| at.elapsed() < UPLOAD_WAITS)
+    }
+}
+
+/// After that many looks the store has been away so long that a new leader, or this one's next build, settles it.
+const SETTLE_TRIES: u32 = 120;

@@ -1,0 +1,139 @@
+//! One deploy: how far it is, and what it waits for just now.
+
+use dinp_common::api::{BuildView, DeployView};
+use dinp_common::app::App;
+use dinp_common::build::BuildState;
+use dinp_common::deploy::{Deploy, DeployKind, DeployPhase, DeployState};
+use dinp_common::instance::{Instance, InstanceStatus, Want};
+
+use super::{count, instance_state, instances_of};
+use crate::cluster::Snapshot;
+
+/// What is known of a deploy beside its own record.
+#[derive(Debug)]
+pub struct Told<'a> {
+    pub snapshot: &'a Snapshot,
+    /// `None` once the app is gone.
+    pub app: Option<&'a App>,
+    pub build: Option<BuildView>,
+    /// It is the app's newest deploy, so the instances of today are its own.
+    pub newest: bool,
+    pub url: String,
+}
+
+struct Progress {
+    ready: u32,
+    wanted: u32,
+    draining: u32,
+    /// Instances that are neither new nor gone.
+    old: u32,
+    /// Why the first new instance that does not serve yet does not.
+    waiting: Option<String>,
+    placed: u32,
+}
+
+pub fn deploy_view(deploy: &Deploy, told: Told<'_>) -> DeployView {
+    let progress = progress(deploy, &told);
+    let step = step(deploy, &told, &progress);
+    DeployView {
+        app: deploy.app.clone(),
+        number: deploy.number,
+        kind: deploy.kind,
+        state: deploy.state,
+        phase: deploy.phase,
+        strategy: deploy.strategy,
+        note: deploy.note.clone(),
+        author: deploy.author.clone(),
+        from: deploy.from,
+        to: deploy.to,
+        build: told.build,
+        ready: progress.ready,
+        wanted: progress.wanted,
+        draining: progress.draining,
+        step,
+        spent_ms: deploy.spent_ms,
+        deadline_ms: deploy.deadline_ms,
+        failure: deploy.failure.clone(),
+        url: told.url,
+        created_at: deploy.created_at.clone(),
+    }
+}
+
+fn progress(deploy: &Deploy, told: &Told<'_>) -> Progress {
+    let ends = matches!(deploy.kind, DeployKind::Stop | DeployKind::Delete);
+    let wanted = match told.app {
+        Some(app) if !ends => deploy.settings.instances.unwrap_or(app.instances),
+        Some(_) | None => 0,
+    };
+    let mut progress = Progress { ready: 0, wanted, draining: 0, old: 0, waiting: None, placed: 0 };
+    if !told.newest {
+        return Progress { wanted: 0, ..progress };
+    }
+    for instance in instances_of(told.snapshot, &deploy.app) {
+        let state = instance_state(told.snapshot, instance);
+        progress.draining += u32::from(state.status == InstanceStatus::Draining);
+        if !is_new(deploy, instance) {
+            progress.old += u32::from(!matches!(state.status, InstanceStatus::Stopped | InstanceStatus::Failed));
+            continue;
+        }
+        progress.placed += 1;
+        if state.status == InstanceStatus::Running {
+            progress.ready += 1;
+        } else if progress.waiting.is_none() {
+            progress.waiting = Some(format!("{} on {}: {}", instance.id, instance.node, state.reason));
+        }
+    }
+    progress.ready = progress.ready.min(progress.wanted);
+    progress
+}
+
+/// It belongs to what the deploy leads to.
+fn is_new(deploy: &Deploy, instance: &Instance) -> bool {
+    instance.want == Want::Run && Some(instance.release) == deploy.to && instance.generation >= deploy.generation
+}
+
+fn step(deploy: &Deploy, told: &Told<'_>, progress: &Progress) -> String {
+    match deploy.state {
+        DeployState::Running => match deploy.phase {
+            DeployPhase::Build => building(told.build.as_ref()),
+            DeployPhase::Rollout => rolling(deploy, told.snapshot, progress),
+        },
+        DeployState::Succeeded if progress.draining > 0 => {
+            let old = deploy.from.map_or_else(|| "old".to_owned(), |from| from.to_string());
+            format!("done; {} of {old} still finish what they have in flight", count(progress.draining, "instance"))
+        }
+        DeployState::Succeeded => "done".to_owned(),
+        DeployState::Failed => deploy.failure.as_ref().map_or_else(|| "failed".to_owned(), |failure| failure.why.clone()),
+        DeployState::Cancelled => "cancelled".to_owned(),
+        DeployState::Superseded => "replaced by a later change".to_owned(),
+    }
+}
+
+fn building(build: Option<&BuildView>) -> String {
+    match build.map(|build| build.state) {
+        Some(BuildState::Queued) => "waiting for a builder",
+        Some(BuildState::Running) => "building the image",
+        Some(BuildState::Succeeded) => "the image is built",
+        Some(BuildState::Failed) => "the build failed",
+        None => "waiting for its build",
+    }
+    .to_owned()
+}
+
+fn rolling(deploy: &Deploy, snapshot: &Snapshot, progress: &Progress) -> String {
+    if let Some(held) = snapshot.holds.get(&deploy.app).filter(|holds| !holds.is_empty()) {
+        return held.join("; ");
+    }
+    match deploy.kind {
+        DeployKind::Stop | DeployKind::Delete if progress.old > 0 => format!("{} still to stop", count(progress.old, "instance")),
+        DeployKind::Stop | DeployKind::Delete => "waiting for every node to confirm that nothing is left".to_owned(),
+        DeployKind::Release | DeployKind::Scale | DeployKind::Restart | DeployKind::Rollback | DeployKind::Start => {
+            match &progress.waiting {
+                Some(waiting) => waiting.clone(),
+                None if progress.placed < progress.wanted => "the next instance is being placed".to_owned(),
+                None if progress.old > 0 => "old instances leave the routes".to_owned(),
+                None => "waiting for the routers to confirm".to_owned(),
+            }
+        }
+    }
+}
