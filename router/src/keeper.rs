@@ -1,0 +1,170 @@
+//! Takes updates in: certify, hand to all cores, write to disk, confirm. In that order, one at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use dinp_common::route::{RouteUpdate, TableVersion};
+use dinp_daemon::admin::Readiness;
+use dinp_planner::table::{Applier, TableRefusal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::cores::Cores;
+use crate::flights::Flights;
+use crate::lookup::Snapshot;
+use crate::report::Reporter;
+use crate::state_dir::StateDir;
+
+/// Updates that may wait: feeds send one and wait for its outcome.
+const OFFERS_WAITING: usize = 16;
+
+/// An update and where its outcome goes.
+type Offer = (RouteUpdate, oneshot::Sender<Result<bool, TableRefusal>>);
+
+/// Where feeds bring their updates, and read what there is to report.
+#[derive(Clone)]
+pub struct Desk {
+    offers: mpsc::Sender<Offer>,
+    pub reporter: Arc<Reporter>,
+    table: watch::Receiver<Option<Arc<RouteUpdate>>>,
+}
+
+impl Desk {
+    /// Offers an update. When this returns `Ok`, all cores route by it, and it is confirmed. `Ok(false)`: it was the
+    /// table already.
+    ///
+    /// # Errors
+    /// Why it was refused; the table is unchanged.
+    pub async fn offer(&self, update: RouteUpdate) -> anyhow::Result<Result<bool, TableRefusal>> {
+        let (outcome, answer) = oneshot::channel();
+        self.offers.send((update, outcome)).await.map_err(|_| anyhow::anyhow!("the router is stopping"))?;
+        Ok(answer.await?)
+    }
+
+    /// The version all cores route by.
+    pub fn at(&self) -> Option<TableVersion> {
+        self.reporter.confirmed()
+    }
+
+    /// Follows the whole table, for a predecessor.
+    pub fn table(&self) -> watch::Receiver<Option<Arc<RouteUpdate>>> {
+        self.table.clone()
+    }
+}
+
+/// Owns the table.
+pub struct Keeper {
+    pub cores: Arc<Cores>,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub flights: Arc<Flights>,
+    pub state: StateDir,
+    pub readiness: Readiness,
+    /// Cleared once another process owns the state directory.
+    pub owns_state: Arc<AtomicBool>,
+    applier: Applier,
+    offers: mpsc::Receiver<Offer>,
+    table: watch::Sender<Option<Arc<RouteUpdate>>>,
+    reporter: Arc<Reporter>,
+}
+
+impl Keeper {
+    pub fn new(
+        cores: Arc<Cores>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        flights: Arc<Flights>,
+        state: StateDir,
+        readiness: Readiness,
+        reporter: Arc<Reporter>,
+    ) -> (Self, Desk) {
+        let (offer, offers) = mpsc::channel(OFFERS_WAITING);
+        let table = watch::Sender::new(None);
+        let desk = Desk { offers: offer, reporter: reporter.clone(), table: table.subscribe() };
+        let owns_state = Arc::new(AtomicBool::new(true));
+        let applier = Applier::default();
+        readiness.not_ready("table", "no routes yet");
+        (Self { cores, snapshot, flights, state, readiness, owns_state, applier, offers, table, reporter }, desk)
+    }
+
+    /// Starts from the table on disk, if there is a good one.
+    pub async fn cold_start(&mut self) {
+        match self.state.table() {
+            Ok(Some(update)) => match self.applier.apply(&update) {
+                Ok(_) => {
+                    tracing::info!(at = ?self.applier.at(), "routing by the table on disk");
+                    self.swap().await;
+                    self.confirm();
+                }
+                Err(refusal) => tracing::warn!(%refusal, "the table on disk is not used"),
+            },
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the table on disk is not used"),
+        }
+    }
+
+    /// Runs until nobody can offer anything any more.
+    pub async fn run(mut self) {
+        while let Some((update, outcome)) = self.offers.recv().await {
+            let result = self.take(&update).await;
+            // The feed that offered it may have lost its connection meanwhile; the table is in force all the same.
+            let _ = outcome.send(result);
+        }
+    }
+
+    async fn take(&mut self, update: &RouteUpdate) -> Result<bool, TableRefusal> {
+        let changed = self.applier.apply(update)?;
+        if changed {
+            self.swap().await;
+            self.write().await;
+            self.confirm();
+        }
+        Ok(changed)
+    }
+
+    /// Gives the table to all cores, and waits until none can still choose by the one before.
+    async fn swap(&self) {
+        let Some(table) = self.applier.table() else { return };
+        let instances = self.flights.follow(table);
+        self.snapshot.store(Arc::new(Snapshot::new(table, instances)));
+        self.cores.barrier().await;
+    }
+
+    /// Writes the table before it is confirmed: a router that confirmed a withdrawal and crashed must not start again
+    /// with the address that was withdrawn.
+    async fn write(&self) {
+        let Some(full) = self.full() else { return };
+        let full = Arc::new(full);
+        self.table.send_replace(Some(full.clone()));
+        if !self.owns_state.load(Ordering::Acquire) {
+            return;
+        }
+        let state = self.state.clone();
+        let written = tokio::task::spawn_blocking(move || state.write_table(&full)).await;
+        match written.map_err(anyhow::Error::from).and_then(std::convert::identity) {
+            Ok(()) => self.readiness.ready("disk"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the table cannot be kept on disk");
+                self.readiness.not_ready("disk", format!("{error:#}"));
+                // Better none than one with addresses that were withdrawn.
+                let _ = self.state.forget_table();
+            }
+        }
+    }
+
+    fn confirm(&self) {
+        let Some(at) = self.applier.at() else { return };
+        if self.table.borrow().is_none() {
+            self.table.send_replace(self.full().map(Arc::new));
+        }
+        metrics::gauge!("dinp_router_table_epoch").set(at.epoch as f64);
+        metrics::gauge!("dinp_router_table_version").set(at.version as f64);
+        metrics::gauge!("dinp_router_routes").set(self.applier.table().map_or(0, |table| table.len()) as f64);
+        self.readiness.ready("table");
+        self.reporter.confirm(at);
+        tracing::debug!(?at, "confirmed");
+    }
+
+    fn full(&self) -> Option<RouteUpdate> {
+        let (cert, table) = (self.applier.cert()?, self.applier.table()?);
+        Some(RouteUpdate::Full { cert: cert.clone(), routes: table.values().cloned().collect() })
+    }
+}

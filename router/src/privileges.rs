@@ -1,0 +1,40 @@
+//! What a router does as root, and how it stops being root.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{User, chown, geteuid, setgid, setgroups, setuid};
+
+/// Raises the limit of open files to what the system allows, and returns it.
+pub fn raise_file_limit() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1_024 };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
+}
+
+/// Becomes `user`, for good, after giving it `owned` and what lies directly in it.
+///
+/// # Errors
+/// If there is no such user, or this process is not root and not that user already.
+pub fn become_user(user: &str, owned: &[&Path]) -> anyhow::Result<()> {
+    let account =
+        User::from_name(user).context("looking up the user")?.with_context(|| format!("there is no user \"{user}\""))?;
+    if geteuid() == account.uid {
+        return Ok(());
+    }
+    anyhow::ensure!(geteuid().is_root(), "only root can become the user \"{user}\"");
+    for path in owned {
+        let inside = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+        for path in std::iter::once(path.to_path_buf()).chain(inside) {
+            chown(&path, Some(account.uid), Some(account.gid)).with_context(|| format!("giving {} to {user}", path.display()))?;
+        }
+    }
+    setgroups(&[account.gid]).context("dropping root's groups")?;
+    setgid(account.gid).context("changing the group")?;
+    setuid(account.uid).context("changing the user")?;
+    anyhow::ensure!(setuid(nix::unistd::ROOT).is_err(), "root was not given up");
+    Ok(())
+}

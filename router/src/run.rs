@@ -1,0 +1,257 @@
+//! A router's life: bind or take over, drop privileges, serve, drain, end.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use dinp_daemon::admin::{self, Readiness};
+use dinp_daemon::{Nudge, shutdown};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now_ms;
+use crate::config::{Config, FeedAddress};
+use crate::control::{self, Control, Takeover};
+use crate::cores::{Cores, Drain, Shared};
+use crate::feed;
+use crate::flights::Flights;
+use crate::keeper::{Desk, Keeper};
+use crate::limits::{CONNECTIONS, Patience};
+use crate::meter::LogSink;
+use crate::report::Reporter;
+use crate::state_dir::StateDir;
+use crate::{listen, privileges};
+
+/// Milliseconds between two looks at whether all cores run.
+const CORE_CHECK_MS: u64 = 5_000;
+/// Milliseconds between two tries to bind the admin address, which the router before this one may still hold.
+const ADMIN_RETRY_MS: u64 = 250;
+/// Seconds between two clean-ups of the metrics, which grow with every request until somebody reads them.
+const UPKEEP_SECONDS: u64 = 5;
+/// Milliseconds for the old router to report for the first time. One that takes longer hangs, and is not waited for.
+const PREDECESSOR_MS: u64 = 5_000;
+/// Milliseconds for the server to take a goodbye.
+const GOODBYE_MS: u64 = 3_000;
+
+/// How a router ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It will come back, with its id and table.
+    Stopped,
+    /// For good: servers are told.
+    Left,
+    /// Another process goes on as this router.
+    Replaced,
+}
+
+/// Runs the router until SIGTERM, SIGINT or a word on its control socket.
+///
+/// # Errors
+/// If it cannot start, in words for the operator; or if a core ends by itself.
+pub fn run_until_signalled(config: &Config) -> anyhow::Result<()> {
+    start(config, None)
+}
+
+/// Runs the router until `shutdown` or a word on its control socket. Makes its own threads and runtimes, so it must not
+/// be called from one.
+///
+/// # Errors
+/// If it cannot start, in words for the operator; or if a core ends by itself.
+pub fn run(config: &Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    start(config, Some(shutdown))
+}
+
+/// Everything bound and owned, and nothing parsed yet.
+struct Bound {
+    control: UnixListener,
+    listeners: Vec<TcpListener>,
+    takeover: Option<Takeover>,
+    files: u64,
+}
+
+fn start(config: &Config, shutdown: Option<CancellationToken>) -> anyhow::Result<()> {
+    let feed = config.feed_address()?;
+    let bound = bind(config)?;
+    let state = StateDir::new(&config.state_dir)?;
+    if config.admin.is_some() {
+        // Handles that are made before the registry would count nothing.
+        admin::metrics();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the control runtime")?;
+    runtime.block_on(live(config, feed, bound, state, shutdown))
+}
+
+fn bind(config: &Config) -> anyhow::Result<Bound> {
+    let (wanted, cores) = (config.listen_addresses()?, config.core_count());
+    let files = privileges::raise_file_limit();
+    let state = StateDir::new(&config.state_dir)?;
+    let (control, received, takeover) = match control::take_over(&config.control)? {
+        Some(received) => (received.control, received.listeners, Some(received.takeover)),
+        None => (control::bind(&config.control)?, Vec::new(), None),
+    };
+    let listeners = listen::listeners(&wanted, cores, received)?;
+    if let Some(user) = &config.user {
+        privileges::become_user(user, &[state.path(), &config.control])?;
+    }
+    Ok(Bound { control, listeners, takeover, files })
+}
+
+async fn live(
+    config: &Config,
+    feed: FeedAddress,
+    bound: Bound,
+    state: StateDir,
+    shutdown: Option<CancellationToken>,
+) -> anyhow::Result<()> {
+    let readiness = Readiness::default();
+    let shutdown = shutdown.map_or_else(shutdown::signals, Ok).context("installing signal handlers")?;
+    let changed = Nudge::default();
+    let flights = Arc::new(Flights::new(changed.clone()));
+    let reporter = Arc::new(Reporter::new(state.router_id()?, flights.clone(), changed));
+    let (drain, open) = (watch::Sender::new(None), Arc::new(watch::Sender::new(0)));
+    let cores = config.core_count();
+    let shared = Shared {
+        snapshot: Arc::new(ArcSwap::default()),
+        drain: drain.subscribe(),
+        open: open.clone(),
+        log: LogSink::start(config.access_log).context("starting the access log")?,
+        patience: Patience::default(),
+        connections: per_core(cores, bound.files),
+    };
+    let running = Arc::new(Cores::start(cores, &bound.listeners, &shared)?);
+    let (mut keeper, desk) =
+        Keeper::new(running.clone(), shared.snapshot, flights, state.clone(), readiness.clone(), reporter.clone());
+    keeper.cold_start().await;
+    let owns_state = keeper.owns_state.clone();
+    let mut keeping = tokio::spawn(keeper.run());
+
+    let feeding = tokio::spawn(follow(bound.takeover, feed.clone(), desk.clone()));
+    let end = Arc::new(watch::Sender::new(None));
+    bound.control.set_nonblocking(true)?;
+    let listener = tokio::net::UnixListener::from_std(bound.control.try_clone()?)?;
+    let feed_handle = feeding.abort_handle();
+    let control = Control {
+        desk: desk.clone(),
+        listeners: bound.listeners,
+        socket: bound.control,
+        feed: feed_handle,
+        owns_state,
+        end: end.clone(),
+    };
+    tokio::spawn(control::serve(Arc::new(control), listener));
+    let admin_end = CancellationToken::new();
+    if let Some(address) = config.admin {
+        tokio::spawn(serve_admin(address, readiness.clone(), admin_end.clone()));
+    }
+    tracing::info!(router = %reporter.id(), listen = config.listen, cores, feed = config.feed, "the router serves");
+
+    let mut ended = end.subscribe();
+    let why = tokio::select! {
+        () = shutdown.cancelled() => End::Stopped,
+        ended = ended.wait_for(Option::is_some) => ended.ok().and_then(|end| *end).unwrap_or(End::Stopped),
+        () = core_ended(&running) => anyhow::bail!("a core has ended by itself"),
+        result = &mut keeping => anyhow::bail!("the table's keeper ended: {result:?}"),
+    };
+    end.send_if_modified(|begun| begun.replace(why) != Some(why));
+    if why == End::Replaced {
+        admin_end.cancel();
+    }
+    drain_all(config, &readiness, &drain, &open, &reporter).await;
+    if why == End::Left {
+        leave(&feed, &desk, &state).await;
+    }
+    tracing::info!(?why, "the router has ended");
+    Ok(())
+}
+
+/// Returns when a core has ended, which none does by itself.
+async fn core_ended(cores: &Cores) {
+    while !cores.any_ended() {
+        tokio::time::sleep(Duration::from_millis(CORE_CHECK_MS)).await;
+    }
+}
+
+/// Client connections per core: half of the files, since each request may need one more to an endpoint.
+fn per_core(cores: usize, files: u64) -> usize {
+    let half = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    (half.min(CONNECTIONS) / cores).max(1)
+}
+
+/// Feeds the router, once the process it replaces is counted into its reports.
+async fn follow(takeover: Option<Takeover>, feed: FeedAddress, desk: Desk) {
+    if let Some(takeover) = takeover {
+        let (counted, is_counted) = oneshot::channel();
+        let (reporter, table) = (desk.reporter.clone(), desk.table());
+        tokio::spawn(async move {
+            if let Err(error) = takeover.finish(&reporter, table, counted).await {
+                tracing::warn!(error = format!("{error:#}"), "the router before this one");
+            }
+        });
+        if tokio::time::timeout(Duration::from_millis(PREDECESSOR_MS), is_counted).await.is_err() {
+            tracing::warn!("the router before this one does not report");
+        }
+    }
+    feed::run(&feed, &desk).await;
+}
+
+async fn serve_admin(address: std::net::SocketAddr, readiness: Readiness, end: CancellationToken) {
+    let listener = loop {
+        match tokio::net::TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(error) => tracing::debug!(%error, %address, "the admin address is not free yet"),
+        }
+        tokio::time::sleep(Duration::from_millis(ADMIN_RETRY_MS)).await;
+    };
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(UPKEEP_SECONDS)).await;
+            admin::metrics().run_upkeep();
+        }
+    };
+    tokio::select! {
+        served = admin::serve(listener, readiness, end) => if let Err(error) = served {
+            tracing::error!(%error, "the admin address");
+        },
+        () = upkeep => {}
+    }
+}
+
+/// Stops accepting and waits for what is open, here and in processes replaced before, until the grace is over.
+async fn drain_all(
+    config: &Config,
+    readiness: &Readiness,
+    drain: &watch::Sender<Option<Drain>>,
+    open: &watch::Sender<usize>,
+    reporter: &Reporter,
+) {
+    readiness.not_ready("drain", "stopping");
+    let since_ms = now_ms();
+    let grace = Duration::from_secs(config.drain_seconds);
+    let until_ms = since_ms + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX / 2);
+    drain.send_replace(Some(Drain { since_ms, until_ms }));
+    let mut open = open.subscribe();
+    let empty = async {
+        // The sender lives as long as this function's caller.
+        let _ = open.wait_for(|open| *open == 0).await;
+        while reporter.has_predecessors() {
+            tokio::time::sleep(Duration::from_millis(ADMIN_RETRY_MS)).await;
+        }
+    };
+    if tokio::time::timeout(grace, empty).await.is_err() {
+        tracing::warn!(open = *open.borrow(), "the grace is over; what is still open is cut off");
+    }
+}
+
+async fn leave(feed: &FeedAddress, desk: &Desk, state: &StateDir) {
+    if let Err(error) = state.forget_table() {
+        tracing::warn!(error = format!("{error:#}"), "the table stays on disk");
+    }
+    match tokio::time::timeout(Duration::from_millis(GOODBYE_MS), feed::goodbye(feed, desk)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "no server has heard the goodbye"),
+        Err(_) => tracing::warn!("no server has heard the goodbye"),
+    }
+}
