@@ -205,6 +205,11 @@ impl Convergence {
         &self.addresses
     }
 
+    /// The Docker id of an instance's container.
+    pub fn container(&self, instance: &InstanceId) -> Option<String> {
+        self.containers.get(instance).map(|container| container.id.clone())
+    }
+
     pub fn images(&self) -> Option<&ImagesKept> {
         self.heard.and(self.level.as_ref()).map(|level| &level.images)
     }

@@ -1,0 +1,170 @@
+//! Puts the agent together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use dinp_common::name::{ClusterId, NodeName};
+use dinp_common::wire::ImagesKept;
+use dinp_daemon::Nudge;
+use dinp_daemon::admin::{self, Readiness};
+use dinp_planner::agent::{Gate, Observed};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::core::{Core, INPUTS, Input, Loaded, Published};
+use crate::engine::{Engine, Host};
+use crate::execute::Executor;
+use crate::network::{self, Owner};
+use crate::observe::Observer;
+use crate::saver::Saver;
+use crate::state::{ADDRESSES, StateDir};
+use crate::{facts, images, link};
+
+/// The pause after the network could not be made.
+const NETWORK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs the agent until `shutdown`. Containers then stay as they are.
+///
+/// # Errors
+/// If the configuration is not valid, the state folder cannot be used, or a task of the agent ends.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    config.check()?;
+    let servers = config.server_uris()?;
+    let node = config.node_name();
+    let state = StateDir::open(&config.state_dir)?;
+    let loaded = Loaded::read(&state)?;
+
+    let engine = Arc::new(Engine::new(config.docker.clone()));
+    let (inputs, taken) = mpsc::channel(INPUTS);
+    let relist = Nudge::default();
+    let mark = Arc::new(AtomicU64::new(0));
+    let (observed, seen) = watch::channel(Arc::new(Observed::default()));
+    let (gate, joined) = watch::channel(None);
+    let (images, kept) = watch::channel(ImagesKept::default());
+    let (facts, known) = watch::channel(facts::at_start(&config.zone, &config.labels));
+
+    let table = Saver::spawn(state.clone(), ADDRESSES, loaded.table_revision());
+    let executor = Executor::new(engine.clone(), inputs.clone(), relist.clone(), table);
+    let published = Published { observed, gate, images, mark: mark.clone() };
+    let core = Core::new(state.clone(), loaded, executor, published);
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(core.run(taken));
+    tasks.spawn(facts::keep(engine.clone(), facts));
+    let shared = link::Shared {
+        node: node.clone(),
+        boot: format!("{:016x}", rand::random::<u64>()),
+        token_file: config.token_file.clone(),
+        engine: engine.clone(),
+        inputs: inputs.clone(),
+        observed: seen,
+        gate: joined.clone(),
+        facts: known.clone(),
+    };
+    for server in servers {
+        tasks.spawn(link::run(server, shared.clone()));
+    }
+    if let Some(address) = config.admin {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("the admin address {address}"))?;
+        let readiness = Readiness::default();
+        tasks.spawn(ready(readiness.clone(), known, joined.clone()));
+        let serve = admin::serve(listener, readiness, shutdown.clone());
+        tasks.spawn(async move { serve.await.unwrap_or_else(|error| tracing::error!("the admin address: {error}")) });
+    }
+    tasks.spawn(with_docker(WithDocker { config, node, state, engine, inputs, relist, mark, joined, kept }));
+
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        Some(ended) = tasks.join_next() => {
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
+            ended.context("a task of the agent failed")?;
+            anyhow::bail!("a task of the agent ended")
+        }
+    }
+}
+
+struct WithDocker {
+    config: Config,
+    node: NodeName,
+    state: StateDir,
+    engine: Arc<Engine>,
+    inputs: mpsc::Sender<Input>,
+    relist: Nudge,
+    mark: Arc<AtomicU64>,
+    joined: watch::Receiver<Option<Gate>>,
+    kept: watch::Receiver<ImagesKept>,
+}
+
+/// What can only begin once the cluster is known, since its name is on everything of ours in Docker.
+async fn with_docker(parts: WithDocker) {
+    let WithDocker { config, node, state, engine, inputs, relist, mark, mut joined, kept } = parts;
+    let cluster: ClusterId = match joined.wait_for(Option::is_some).await.map(|gate| gate.clone()) {
+        Ok(Some(gate)) => gate.cluster().clone(),
+        Ok(None) | Err(_) => return,
+    };
+    let owner = Owner { cluster: cluster.clone(), node, bridge: config.bridge, host_ports: config.host_ports };
+    let observer = Observer { engine: engine.clone(), owner: owner.clone(), inputs: inputs.clone(), relist, mark };
+    tokio::join!(
+        keep_network(&engine, &state, &owner, &inputs),
+        observer.clone().list(),
+        observer.follow(),
+        images::run(engine.clone(), cluster, kept),
+    );
+}
+
+/// Makes the network, and makes it again if it goes.
+async fn keep_network(engine: &Engine, state: &StateDir, owner: &Owner, inputs: &mpsc::Sender<Input>) {
+    let mut ready = None;
+    loop {
+        let pause = match network::ensure(engine, state, owner).await {
+            Ok(network) if ready == Some(network) => network::LOOK_EVERY,
+            Ok(network) => {
+                let (cluster, node, bridge) = (owner.cluster.clone(), owner.node.clone(), owner.bridge.clone());
+                let host = Arc::new(Host { cluster, node, bridge, gateway: network.gateway });
+                if inputs.send(Input::Network { range: network.range, host }).await.is_err() {
+                    return;
+                }
+                ready = Some(network);
+                network::close_host(owner).await;
+                network::LOOK_EVERY
+            }
+            Err(error) => {
+                tracing::warn!("the instances' network is not ready: {error:#}");
+                NETWORK_AGAIN_AFTER
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Ready is: Docker answers, and a server has welcomed this node.
+async fn ready(
+    readiness: Readiness,
+    mut facts: watch::Receiver<dinp_common::node::NodeFacts>,
+    mut joined: watch::Receiver<Option<Gate>>,
+) {
+    loop {
+        match &facts.borrow_and_update().docker {
+            Ok(_) => readiness.ready("docker"),
+            Err(why) => readiness.not_ready("docker", why.clone()),
+        }
+        match *joined.borrow_and_update() {
+            Some(_) => readiness.ready("cluster"),
+            None => readiness.not_ready("cluster", "no server has welcomed this node yet"),
+        }
+        let changed = tokio::select! {
+            changed = facts.changed() => changed,
+            changed = joined.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
