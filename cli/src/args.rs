@@ -42,8 +42,9 @@ pub struct Globals {
     /// The app (else DINP_APP, else dinp.toml in this folder)
     #[arg(short, long, global = true, value_name = "NAME", value_parser = AppName::parse)]
     pub app: Option<AppName>,
-    /// How to print what was asked for
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table", hide_default_value = true)]
+    /// How to print what was asked for: table, json, jsonl or name
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub output: Format,
     /// The same as -o json
     #[arg(long, global = true, conflicts_with = "output")]
@@ -79,13 +80,10 @@ impl Globals {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
     Table,
-    /// The API's own shapes
     Json,
-    /// The same, one item a line
+    /// JSON, one item a line.
     Jsonl,
-    /// Only names, one a line
     Name,
 }
 

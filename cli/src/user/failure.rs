@@ -121,14 +121,17 @@ impl Failure {
             return exit;
         }
         anstream::eprintln!("{} {}", "error:".red().bold(), parts.what);
-        for (label, text) in [("why:", parts.why), ("now:", parts.now), ("try:", parts.fix)] {
+        let labelled = |label: &str, text: Option<String>| {
             if let Some(text) = text.filter(|text| !text.is_empty()) {
                 anstream::eprintln!("  {label}  {}", text.replace('\n', "\n        "));
             }
-        }
+        };
+        labelled("why:", parts.why);
         for line in parts.quoted {
             anstream::eprintln!("    {}", line.dimmed());
         }
+        labelled("now:", parts.now);
+        labelled("try:", parts.fix);
         let code = parts.code.map(|code| format!("(code {code})"));
         if parts.see.is_some() || code.is_some() {
             let parts: Vec<String> = parts.see.into_iter().chain(code).collect();

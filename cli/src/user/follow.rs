@@ -44,7 +44,7 @@ pub async fn conclude(
     }
     let patience = wait.timeout.unwrap_or(Duration::from_millis(view.deadline_ms) + MARGIN);
     let mut following = Following::new(client, &progress, view);
-    let view = following.to_the_end(patience).await?;
+    let view = following.until_final(patience).await?;
     progress.clear();
     if view.state != DeployState::Succeeded {
         if session.out.format != Format::Table {
@@ -96,7 +96,7 @@ impl<'a> Following<'a> {
         Self { client, progress, view, shown: Shown::default(), log: None, watch: None }
     }
 
-    async fn to_the_end(&mut self, patience: Duration) -> Result<DeployView, Failure> {
+    async fn until_final(&mut self, patience: Duration) -> Result<DeployView, Failure> {
         let give_up = Instant::now() + patience;
         // Opened before the first reading, so that no change falls between the two. Without it the clock serves.
         self.watch = self.client.watch().await.ok();
@@ -201,7 +201,7 @@ impl<'a> Following<'a> {
         self.shown.build = Some(build.state);
         match build.state {
             BuildState::Queued => self.progress.doing("build", &format!("{}  waits for a builder", build.id)),
-            BuildState::Running => self.progress.doing("build", &build.id.to_string()),
+            BuildState::Running => self.progress.doing("build", &format!("{}  is under way", build.id)),
             BuildState::Succeeded => {
                 self.rest_of_log().await;
                 self.progress.step("build", &built(build));
@@ -263,8 +263,8 @@ impl<'a> Following<'a> {
 
 fn built(build: &BuildView) -> String {
     match &build.image {
-        Some(image) if image.bytes > 0 => format!("{}  {}  {}", build.id, image.config.short(), human_bytes(image.bytes)),
-        Some(image) => format!("{}  {}", build.id, image.config.short()),
+        Some(image) if image.bytes > 0 => format!("{}  image {}  {}", build.id, image.config.short(), human_bytes(image.bytes)),
+        Some(image) => format!("{}  image {}", build.id, image.config.short()),
         None => build.id.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dinp_client::Client;
+use dinp_client::{Client, ClientError};
 use dinp_common::api::NodeView;
 use dinp_common::size::human_bytes;
 
@@ -85,6 +85,7 @@ pub async fn version(session: &Session) -> Result<(), Failure> {
     let asked = async { Client::connect(&url, None)?.version().await };
     let server = match tokio::time::timeout(VERSION_WAIT, asked).await {
         Ok(Ok(server)) => Ok(server.version),
+        Ok(Err(ClientError::Unreachable { why, .. })) => Err(why),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", VERSION_WAIT.as_secs())),
     };

@@ -10,7 +10,7 @@ use dinp_common::name::AppName;
 use dinp_common::release::ReleaseNo;
 
 pub const INTERRUPTED: &str = "interrupted";
-pub const LOG_IN: &str = "dinp login URL --token -   (a token: in the dashboard, or dinp tokens create where you are logged in)";
+pub const LOG_IN: &str = "dinp login URL --token -   (dinp tokens create NAME makes a token, where you are logged in)";
 pub const SERVER_DOWN: &str = "is the server running (dinp up)? Is this the right address (DINP_URL, dinp login)?";
 pub const CONNECTION_LOST: &str = "run the same command again; dinp status shows what the server knows";
 pub const NOT_OUR_API: &str = "is this the address of DINP's API (DINP_URL, dinp login)?";
@@ -198,7 +198,7 @@ pub fn server_version(version: impl Display, url: &str) -> String {
 }
 
 pub fn server_unknown(url: &str, why: impl Display) -> String {
-    format!("server unknown: {why} ({url})")
+    format!("server at {url} unknown: {why}")
 }
 
 pub fn orphan(node: impl Display, container: &str, running: bool) -> String {

@@ -12,7 +12,7 @@ use super::follow;
 use super::progress::Progress;
 use super::session::Session;
 use super::words;
-use crate::args::{Deploy, Wait};
+use crate::args::{Deploy, Format, Wait};
 use subject::{Subject, What};
 
 pub async fn run(session: &Session, args: Deploy) -> Result<(), Failure> {
@@ -28,7 +28,8 @@ pub async fn run(session: &Session, args: Deploy) -> Result<(), Failure> {
     let wait = Wait { no_wait: args.no_wait, timeout: None };
     let build = view.build.as_ref().map(|build| build.id);
     let result = follow::conclude(session, &client, &subject.chosen, view, &wait, progress).await;
-    if let (true, Some(build)) = (args.show_dockerfile, build) {
+    // In the other formats it is a field of the deploy.
+    if let (true, Some(build), Format::Table) = (args.show_dockerfile, build, session.out.format) {
         let dockerfile = client.build(build).await?.dockerfile;
         dockerfile.iter().for_each(|text| session.out.line(text.trim_end()));
     }

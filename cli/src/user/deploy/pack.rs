@@ -134,7 +134,7 @@ mod tests {
         assert!(pack_to(&folder, &one).is_ok());
         let found = entries(&one);
         let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(names, ["control", "index.html", "lib/", "lib/a.txt", "link"]);
+        assert_eq!(names, ["control", "index.html", "lib", "lib/a.txt", "link"]);
         assert_eq!((found[0].1 & 0o111, found[1].1 & 0o111), (0o111, 0));
         assert_eq!(found[4].2.as_deref(), Some("lib/a.txt"));
         File::open(folder.join("control")).expect("opens").set_modified(std::time::SystemTime::UNIX_EPOCH).expect("sets");

@@ -105,7 +105,7 @@ fn check(what: &What) -> Result<(), Failure> {
     let refuse = |why: String| Err(Failure::new(Exit::Usage, format!("{} cannot be deployed", path.display())).why(why));
     match bytes {
         0 => refuse(words::EMPTY_FILE.to_owned()),
-        ..=ARTIFACT_BYTES => Ok(()),
+        1..=ARTIFACT_BYTES => Ok(()),
         _ => refuse(words::too_large(&human_bytes(bytes), &human_bytes(ARTIFACT_BYTES))),
     }
 }

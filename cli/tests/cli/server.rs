@@ -1,0 +1,222 @@
+//! A server that answers from a script: each reading of the deploy gives the next view of it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use dinp_common::api::{ArtifactView, BuildLine, BuildView, DeployView, InstanceView, Page, Whoami};
+use dinp_common::build::{BuildId, BuildState};
+use dinp_common::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::digest::{Digest, Image};
+use dinp_common::instance::{InstanceId, InstanceStatus, Want};
+use dinp_common::kind::Kind;
+use dinp_common::name::{AppName, NodeName};
+use dinp_common::problem::Problem;
+use dinp_common::release::ReleaseNo;
+use serde::Serialize;
+
+#[derive(Default)]
+pub struct Script {
+    /// What the deploy is at each reading; the last stays.
+    pub deploys: VecDeque<DeployView>,
+    pub instances: Vec<InstanceView>,
+    pub log: Vec<String>,
+    /// Where an upload is never answered.
+    pub upload_hangs: bool,
+    /// Requests that arrived: `POST /v1/apps/shop/deploys {body}`.
+    pub asked: Vec<String>,
+}
+
+#[derive(Clone)]
+pub struct Server {
+    pub url: String,
+    script: Arc<Mutex<Script>>,
+}
+
+impl Server {
+    pub fn start(script: Script) -> Self {
+        let script = Arc::new(Mutex::new(script));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+        listener.set_nonblocking(true).expect("sets");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = router(script.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                axum::serve(listener, router).await
+            })
+        });
+        Self { url, script }
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.script.lock().expect("unpoisoned").asked.clone()
+    }
+
+    /// Waits until a request that begins like this has come.
+    pub fn wait_for(&self, request: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.asked().iter().any(|asked| asked.starts_with(request)) {
+            assert!(Instant::now() < deadline, "{request} never came; there were {:#?}", self.asked());
+            std::thread::yield_now();
+        }
+    }
+}
+
+type Shared = State<Arc<Mutex<Script>>>;
+
+fn router(script: Arc<Mutex<Script>>) -> Router {
+    Router::new()
+        .route("/v1/whoami", get(whoami))
+        .route("/v1/artifacts", put(upload))
+        .route("/v1/apps/{app}/deploys", post(change))
+        .route("/v1/apps/{app}/scale", post(change))
+        .route("/v1/apps/{app}/deploys/{n}", get(deploy))
+        .route("/v1/apps/{app}/instances", get(instances))
+        .route("/v1/builds/{id}", get(async || json(&build(BuildState::Succeeded))))
+        .route("/v1/builds/{id}/log", get(log))
+        .route("/v1/watch", get(watch))
+        .fallback(missing)
+        .with_state(script)
+}
+
+fn json(body: &impl Serialize) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], serde_json::to_string(body).expect("encodes")).into_response()
+}
+
+async fn missing(State(script): Shared, request: Request) -> Response {
+    script.lock().expect("unpoisoned").asked.push(format!("{} {}", request.method(), request.uri().path()));
+    let problem = Problem::new(404, "app_not_found", "there is no app of this name").suggest("dinp apps lists them");
+    let body = serde_json::to_string(&problem).expect("encodes");
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+}
+
+async fn whoami() -> Response {
+    json(&Whoami { user: "admin".into(), team: "default".into(), token: "laptop".into() })
+}
+
+async fn upload(
+    State(script): Shared,
+    Query(query): Query<std::collections::HashMap<String, String>>,
+    request: Request,
+) -> Response {
+    let hangs = {
+        let mut script = script.lock().expect("unpoisoned");
+        script.asked.push("PUT /v1/artifacts".to_owned());
+        script.upload_hangs
+    };
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.expect("a body");
+    json(&ArtifactView { digest: digest(), bytes: body.len() as u64, file_name: query["file_name"].clone() })
+}
+
+async fn change(State(script): Shared, Path(_): Path<String>, request: Request) -> Response {
+    let asked = format!("{} {}", request.method(), request.uri().path());
+    let body: Bytes = axum::body::to_bytes(request.into_body(), usize::MAX).await.expect("a body");
+    let mut script = script.lock().expect("unpoisoned");
+    script.asked.push(format!("{asked} {}", String::from_utf8_lossy(&body)));
+    (StatusCode::ACCEPTED, json(&script.deploys[0])).into_response()
+}
+
+async fn deploy(State(script): Shared, Path((_, n)): Path<(String, u32)>) -> Response {
+    let mut script = script.lock().expect("unpoisoned");
+    script.asked.push(format!("GET deploy {n}"));
+    let view = script.deploys[0].clone();
+    if script.deploys.len() > 1 {
+        script.deploys.pop_front();
+    }
+    json(&view)
+}
+
+async fn instances(State(script): Shared) -> Response {
+    json(&Page { items: script.lock().expect("unpoisoned").instances.clone(), next_cursor: None })
+}
+
+async fn log(State(script): Shared) -> Response {
+    let lines = script.lock().expect("unpoisoned").log.clone();
+    let lines = lines.into_iter().enumerate().map(|(n, text)| {
+        let line = BuildLine { n: n as u64, at: "2026-11-21T00:00:00Z".into(), text };
+        format!("{}\n", serde_json::to_string(&line).expect("encodes"))
+    });
+    lines.collect::<String>().into_response()
+}
+
+/// Something changes every few milliseconds, so that no test waits for the clock.
+async fn watch() -> Body {
+    let beat = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some((Ok::<_, std::io::Error>("data: {\"changed\":\"lists\"}\n\n"), ()))
+    });
+    Body::from_stream(beat)
+}
+
+pub fn digest() -> Digest {
+    Digest::from_sha256([0xab; 32])
+}
+
+pub fn view(state: DeployState, phase: DeployPhase) -> DeployView {
+    DeployView {
+        app: AppName::parse("shop").expect("a name"),
+        number: DeployNo(4),
+        kind: DeployKind::Release,
+        state,
+        phase,
+        strategy: Strategy::Rolling,
+        note: "deploy of shop.war".into(),
+        author: "admin".into(),
+        from: Some(ReleaseNo(3)),
+        to: None,
+        build: None,
+        ready: 0,
+        wanted: 1,
+        draining: 0,
+        step: String::new(),
+        spent_ms: 0,
+        deadline_ms: 300_000,
+        failure: None,
+        url: "http://shop.localhost:8080".into(),
+        created_at: "2026-11-21T00:00:00Z".into(),
+    }
+}
+
+pub fn build(state: BuildState) -> BuildView {
+    let done = state == BuildState::Succeeded;
+    let image = Image { config: digest(), manifest: None, name: "default/shop:b12".into(), bytes: 5_200_000 };
+    BuildView {
+        id: BuildId(12),
+        app: AppName::parse("shop").expect("a name"),
+        state,
+        file_name: "shop.war".into(),
+        artifact_bytes: 11,
+        kind: (state != BuildState::Queued).then_some(Kind::War),
+        image: done.then_some(image),
+        dockerfile: done.then(|| "FROM java\nCOPY shop.war /app/\n".to_owned()),
+        why: None,
+        fix: None,
+        created_at: "2026-11-21T00:00:00Z".into(),
+    }
+}
+
+pub fn instance(id: &str, release: u32, status: InstanceStatus, reason: &str) -> InstanceView {
+    InstanceView {
+        id: InstanceId::parse(id).expect("an id"),
+        app: AppName::parse("shop").expect("a name"),
+        release: ReleaseNo(release),
+        node: NodeName::parse("node-1").expect("a name"),
+        index: 0,
+        want: Want::Run,
+        status,
+        reason: reason.into(),
+        address: None,
+        last_exit: None,
+    }
+}
