@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use dinp_client::Client;
+use dinp_client::{Client, ClientError, PageQuery};
 use dinp_common::api::{AppDetail, DeployRequest, DeployView, Settings, Source};
 use dinp_common::app::AppStatus;
 use dinp_common::deploy::DeployState;
@@ -175,6 +175,19 @@ impl Lab {
         let artifact = client.artifact_upload(file, file_name, |_| {}).await.expect("the upload");
         let source = Source::Artifact { digest: artifact.digest, file_name: file_name.to_owned(), kind: None, start: None };
         client.deploy_create(&name(app), &DeployRequest { source, settings }).await.expect("the deploy is taken")
+    }
+
+    /// The same, for a server that may die at any moment.
+    pub async fn try_deploy(&self, app: &str, file: &Path, settings: Settings) -> Result<DeployView, ClientError> {
+        let client = self.client();
+        let artifact = client.artifact_upload(file, app, |_| {}).await?;
+        let source = Source::Artifact { digest: artifact.digest, file_name: app.to_owned(), kind: None, start: None };
+        client.deploy_create(&name(app), &DeployRequest { source, settings }).await
+    }
+
+    /// The newest deploy of an app.
+    pub async fn last_deploy(&self, app: &str) -> Option<DeployView> {
+        self.client().deploys(&name(app), &PageQuery::default()).await.expect("deploys").items.into_iter().next()
     }
 
     /// Waits for a deploy's final state.
