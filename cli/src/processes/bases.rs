@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
 use dinp_common::kind::Base;
 
@@ -26,7 +26,10 @@ pub async fn run(command: BasesCommand) -> Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "making a base needs root\n  try:  sudo dinp bases make {base}");
     let layout = Layout::new(&state)?;
     let settings = Settings::load(&layout)?.unwrap_or_default();
-    let image = dinp_builder::make_base(base, settings.docker.as_ref(), &layout.builds(), |line| eprintln!("{line}")).await?;
+    let cluster = std::fs::read_to_string(layout.cluster())
+        .with_context(|| format!("{} is not the state of a dinp up that has run", layout.state.display()))?;
+    let docker = dinp_builder::connect(settings.docker.as_ref()).await?;
+    let image = dinp_builder::base_make(&docker, cluster.trim(), base, &|line| eprintln!("{line}")).await?;
     println!("{} {}", image.name, image.config);
     Ok(())
 }

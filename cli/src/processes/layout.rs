@@ -42,10 +42,6 @@ impl Layout {
         Ok(())
     }
 
-    pub fn exists(&self) -> bool {
-        self.settings().exists() || self.database().exists()
-    }
-
     pub fn settings(&self) -> PathBuf {
         self.state.join("up.toml")
     }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use dinp_common::name::ClusterId;
@@ -81,7 +81,10 @@ async fn clean_docker(settings: &Settings, cluster: &ClusterId) -> Result<()> {
     }
     let volumes = docker.list_volumes(Some(ListVolumesOptionsBuilder::default().filters(&filters).build()));
     for volume in volumes.await.context("listing volumes")?.volumes.unwrap_or_default() {
-        docker.remove_volume(&volume.name, None).await.with_context(|| format!("removing volume {}", volume.name))?;
+        docker
+            .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
+            .await
+            .with_context(|| format!("removing volume {}", volume.name))?;
         println!("removed volume {}", volume.name);
     }
     clean_images(&docker, cluster).await
