@@ -10,7 +10,7 @@ use dinp_store::{NewToken, Store};
 use super::layout::Layout;
 
 /// Local credentials end with the files that hold them, not with a date.
-const NEVER: &str = "9999-12-31T00:00:00Z";
+const NEVER: &str = "9999-01-01T00:00:00Z";
 
 /// The name of the file with the token of people on this machine.
 pub const ADMIN: &str = "admin";
