@@ -140,6 +140,7 @@ async fn live(
         feed: feed_handle,
         owns_state,
         end: end.clone(),
+        started_ms: now_ms(),
     };
     tokio::spawn(control::serve(Arc::new(control), listener));
     let admin_end = CancellationToken::new();

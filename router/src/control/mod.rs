@@ -31,6 +31,8 @@ const SERVING: &str = "serving";
 pub struct RunningRouter {
     pub router: RouterId,
     pub pid: u32,
+    /// Since this process serves.
+    pub uptime_ms: u64,
     pub listen: Vec<SocketAddr>,
     /// The version all its cores route by.
     pub confirmed: Option<TableVersion>,

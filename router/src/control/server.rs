@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::{ANSWER_MS, RunningRouter, SERVING, fds};
+use crate::clock::now_ms;
 use crate::keeper::Desk;
 use crate::run::End;
 
@@ -42,6 +43,7 @@ pub struct Control {
     pub feed: AbortHandle,
     pub owns_state: Arc<AtomicBool>,
     pub end: Arc<watch::Sender<Option<End>>>,
+    pub started_ms: u64,
 }
 
 /// Serves until dropped.
@@ -98,6 +100,7 @@ impl Control {
         RunningRouter {
             router: self.desk.reporter.id().clone(),
             pid: std::process::id(),
+            uptime_ms: now_ms() - self.started_ms,
             listen,
             confirmed: self.desk.at(),
             draining: self.end.borrow().is_some(),
