@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use dinp_client::Client;
 use dinp_common::name::Host;
+use nix::unistd::User;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use super::layout::Layout;
 use super::member::{Member, Role};
 use super::settings::Settings;
 use super::tokens;
+use super::up::ROUTER_USER;
 
 /// Runs until `shutdown`, or until a part of it ends before its time, which is an error of the whole.
 pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToken) -> Result<()> {
@@ -25,6 +27,7 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
 
     let agent = agent_config(layout, &settings);
     let mut server = dinp_server::start(server_config(layout, &settings)?, shutdown.clone()).await?;
+    give_to_router(&layout.routes_socket())?;
     Layout::write_private(&layout.cluster(), server.store.cluster().as_str()).context("keeping the cluster's name")?;
     tokens::ensure(&server.store, &layout.tokens(), &agent.node_name()).await?;
 
@@ -42,6 +45,12 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(panel = %settings.panel, domain = settings.domain, "control plane started");
     all_end(parts, &shutdown).await
+}
+
+/// The router runs as nobody in particular and must be able to connect; no other user may.
+fn give_to_router(socket: &Path) -> Result<()> {
+    let router = User::from_name(ROUTER_USER)?.with_context(|| format!("there is no user {ROUTER_USER}"))?;
+    std::os::unix::fs::chown(socket, Some(router.uid.as_raw()), None).with_context(|| format!("giving {} away", socket.display()))
 }
 
 async fn all_end(mut parts: JoinSet<(&'static str, Result<()>)>, shutdown: &CancellationToken) -> Result<()> {

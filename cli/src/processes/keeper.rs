@@ -4,12 +4,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::layout::Layout;
@@ -75,7 +76,8 @@ async fn gone(member: &Member) {
     }
 }
 
-fn spawn(layout: &Layout, role: Role) -> Result<Child> {
+/// How a process of this role is started, as this same binary.
+fn command(layout: &Layout, role: Role) -> Result<Command> {
     let mut command = Command::new("/proc/self/exe");
     match role {
         Role::Control => command.args(["up", "--foreground"]),
@@ -85,12 +87,18 @@ fn spawn(layout: &Layout, role: Role) -> Result<Child> {
     command.arg("--state").arg(&layout.state).arg0("dinp");
     let log = open_log(&log_path(layout, role))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    Ok(command)
+}
+
+fn spawn(layout: &Layout, role: Role) -> Result<Child> {
+    let mut command = tokio::process::Command::from(command(layout, role)?);
     command.spawn().with_context(|| format!("starting the {} process", role.as_str()))
 }
 
 /// Starts a keeper that outlives us.
 pub fn start(layout: &Layout) -> Result<()> {
-    spawn(layout, Role::Keeper).map(drop)
+    // Nobody waits for it: it outlives this process, and init takes it over.
+    command(layout, Role::Keeper)?.spawn().map(drop).context("starting the keeper")
 }
 
 fn open_log(path: &Path) -> io::Result<File> {

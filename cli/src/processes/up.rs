@@ -17,6 +17,9 @@ const CONTROL_GRACE: Duration = Duration::from_secs(15);
 /// How long the old router may take to finish what is in flight, where its address changes.
 const ROUTER_GRACE: Duration = Duration::from_secs(40);
 
+/// Whom the router becomes once its sockets are bound: every Linux has it, and it owns nothing.
+pub const ROUTER_USER: &str = "nobody";
+
 pub fn run(options: &Up) -> Result<()> {
     ensure!(geteuid().is_root(), "dinp up needs root, since Docker's socket does\n  try:  sudo dinp up");
     let layout = Layout::new(&options.state)?;
@@ -170,7 +173,7 @@ fn write_router_config(layout: &Layout, settings: &Settings) -> Result<()> {
         feed: format!("unix:{}", layout.routes_socket().display()),
         state_dir: layout.router(),
         control: layout.router_control(),
-        user: Some("nobody".to_owned()),
+        user: Some(ROUTER_USER.to_owned()),
         ..dinp_router::Config::default()
     };
     std::fs::write(layout.router_config(), toml::to_string(&config)?).context("writing the router's configuration")
