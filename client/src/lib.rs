@@ -9,6 +9,7 @@ mod apps;
 mod artifacts;
 mod builder;
 mod call;
+mod connection;
 mod deploys;
 mod error;
 mod forward;

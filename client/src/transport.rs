@@ -15,6 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
+use crate::connection::Listening;
 use crate::error::ClientError;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -59,7 +60,7 @@ pub(crate) fn over_tcp() -> Transport {
     connector.set_nodelay(true);
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_CONNECTION)
-        .build::<_, Body>(connector);
+        .build::<_, Body>(ServiceExt::<Uri>::map_response(connector, Listening));
     of_service(client)
 }
 

@@ -220,3 +220,23 @@ async fn a_lost_connection_is_tried_once_more_with_the_same_key() {
     assert_eq!(keys.len(), 2);
     assert_eq!(keys[0], keys[1]);
 }
+
+/// A full disk shows in mid-upload: the refusal must arrive, although the body has not been read to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_refused_half_way_says_why() {
+    let refuse = |body: Body| async move {
+        let mut chunks = body.into_data_stream();
+        chunks.next().await.expect("a chunk").expect("reads");
+        problem(&Problem::new(507, "disk_full", "the server's disk is full"))
+    };
+    let full = Router::new().route("/v1/apps/hello/artifact", put(refuse));
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = folder.path().join("large.bin");
+    // Much more than the buffers between the two can hold.
+    std::fs::File::create(&large).expect("creates").set_len(32 * 1024 * 1024).expect("grows");
+    let client = over_tcp(full).await;
+    for _ in 0..50 {
+        let error = client.app_artifact_put(&app(), &large, "large.bin", None, |_| {}).await.expect_err("refused");
+        assert_eq!(error.problem().map(|problem| problem.code.as_str()), Some("disk_full"), "{error}");
+    }
+}
