@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::exit::Exit;
 use crate::health::Health;
-use crate::name::{AppName, InvalidName, NodeName, text_newtype};
+use crate::name::{AppName, ClusterId, InvalidName, NodeName, text_newtype};
 use crate::release::ReleaseNo;
 
 text_newtype!(
@@ -28,8 +28,21 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl InstanceId {
     /// The id of the `sequence`th instance of a cluster. Multiplying by an odd number permutes 2^30 values, so ids
-    /// that follow each other look unlike, and none comes twice before a billion.
+    /// that follow each other look unlike, and none comes twice before a billion. The cluster's name turns the
+    /// permutation, so that two installations that share a Docker engine do not ask for the same container names.
+    pub fn new(cluster: &ClusterId, sequence: u64) -> Self {
+        // FNV-1a: any mixing of the name will do, as long as every server does the same.
+        let salt =
+            cluster.as_str().bytes().fold(0x811c_9dc5_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0193));
+        Self::permuted(sequence.wrapping_add(salt))
+    }
+
+    /// The id of the `sequence`th instance of a nameless cluster, for tests and simulations.
     pub fn from_sequence(sequence: u64) -> Self {
+        Self::permuted(sequence)
+    }
+
+    fn permuted(sequence: u64) -> Self {
         let mut value = (sequence.wrapping_mul(0x2545_f491) ^ 0x15a5_5a5a) & 0x3fff_ffff;
         let mut text = [0u8; 6];
         for slot in text.iter_mut().rev() {
@@ -159,6 +172,8 @@ mod tests {
     fn ids_never_repeat() {
         let ids: std::collections::BTreeSet<_> = (0..100_000).map(InstanceId::from_sequence).collect();
         assert_eq!(ids.len(), 100_000);
+        let cluster = |name| ClusterId::parse(name).expect("cluster");
+        assert_ne!(InstanceId::new(&cluster("a"), 1), InstanceId::new(&cluster("b"), 1));
         assert!(ids.iter().all(|id| InstanceId::parse(id.as_str()).is_ok()));
     }
 }

@@ -108,6 +108,10 @@ impl Publisher {
         TableCert { fence: self.fence.clone(), version: self.version, count: self.table.len() as u64, hash: self.hash.to_hex() }
     }
 
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
     pub fn at(&self) -> TableVersion {
         TableVersion { epoch: self.fence.epoch, version: self.version }
     }

@@ -162,7 +162,7 @@ fn start(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, in
     let sequence = pass.next_instance;
     pass.next_instance += 1;
     let instance = Instance {
-        id: InstanceId::from_sequence(sequence),
+        id: InstanceId::new(&pass.input.publisher.fence().cluster, sequence),
         app: app.name.clone(),
         release,
         generation,
