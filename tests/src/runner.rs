@@ -37,8 +37,15 @@ impl World {
 pub type Body = Pin<Box<dyn Future<Output = ()>>>;
 
 pub struct Test {
-    pub name: &'static str,
+    /// As the macro sees it, with spaces around the colons.
+    pub path: &'static str,
     pub run: fn(Rc<World>) -> Body,
+}
+
+impl Test {
+    fn name(&self) -> String {
+        self.path.replace(' ', "")
+    }
 }
 
 /// `tests![module::function, ...]`: a list for [`run`].
@@ -46,7 +53,7 @@ pub struct Test {
 macro_rules! tests {
     ($($($part:ident)::+),+ $(,)?) => {
         &[$($crate::runner::Test {
-            name: stringify!($($part)::+),
+            path: stringify!($($part)::+),
             run: |world| Box::pin(async move { $($part)::+(&world).await }),
         }),+]
     };
@@ -57,9 +64,9 @@ pub fn run(tests: &[Test]) -> ExitCode {
     let flag = |name: &str| arguments.iter().any(|argument| argument == name);
     let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let chosen: Vec<&Test> =
-        tests.iter().filter(|test| words.is_empty() || words.iter().any(|word| test.name.contains(word.as_str()))).collect();
+        tests.iter().filter(|test| words.is_empty() || words.iter().any(|word| test.name().contains(word.as_str()))).collect();
     if flag("--list") {
-        chosen.iter().for_each(|test| println!("{}: test", test.name));
+        chosen.iter().for_each(|test| println!("{}: test", test.name()));
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -77,16 +84,16 @@ pub fn run(tests: &[Test]) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn all(tests: &[&Test], world: &Rc<World>) -> Vec<&'static str> {
+async fn all(tests: &[&Test], world: &Rc<World>) -> Vec<String> {
     let mut failed = Vec::new();
     for test in tests {
         let begun = Instant::now();
         // A task of its own: a panic ends the test and nothing else.
         let end = tokio::time::timeout(TEST_DEADLINE, tokio::task::spawn_local((test.run)(world.clone()))).await;
         let ok = matches!(end, Ok(Ok(())));
-        println!("test {} ... {} ({:.1} s)", test.name, if ok { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
+        println!("test {} ... {} ({:.1} s)", test.name(), if ok { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
         if !ok {
-            failed.push(test.name);
+            failed.push(test.name());
         }
     }
     failed

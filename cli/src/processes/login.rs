@@ -17,15 +17,26 @@ pub fn remember(url: &str, token: &Token) -> Result<()> {
     Ok(())
 }
 
-/// Takes back what [`remember`] kept.
+/// Takes back what [`remember`] kept, and the files with it where nothing else is in them.
 pub fn forget(url: &str) -> Result<()> {
     for person in people() {
-        let files = Files::in_folder(folder(&person));
-        let mut credentials = files.credentials()?;
-        if credentials.tokens.remove(url).is_some() {
-            files.save_credentials(&credentials)?;
-            own(&person)?;
+        let folder = folder(&person);
+        if !folder.exists() {
+            continue;
         }
+        let files = Files::in_folder(folder.clone());
+        let (mut credentials, mut config) = (files.credentials()?, files.config()?);
+        credentials.tokens.remove(url);
+        if config.url.as_deref() == Some(url) {
+            config.url = None;
+        }
+        if credentials.tokens.is_empty() && config.url.is_none() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+            continue;
+        }
+        files.save_credentials(&credentials)?;
+        files.save_config(&config)?;
+        own(&person)?;
     }
     Ok(())
 }
