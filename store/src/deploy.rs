@@ -150,8 +150,10 @@ async fn release(session: &mut Session, app: &AppName, number: DeployNo, new: Ne
     let to = session.release_insert(app, new.by(&deploy.author)).await?;
     deploy.to = Some(to);
     deploy.phase = DeployPhase::Rollout;
-    let query = sql("UPDATE deploys SET to_release = ?, phase = 'rollout' WHERE app = ? AND number = ?");
-    session.execute(query.bind(long(to.0)).bind(app.as_str()).bind(long(number.0))).await?;
+    // The deadline is the rollout's: the build before it, with a base perhaps made for it, had its own.
+    deploy.deadline_ms += deploy.spent_ms;
+    let query = sql("UPDATE deploys SET to_release = ?, phase = 'rollout', deadline_ms = ? WHERE app = ? AND number = ?");
+    session.execute(query.bind(long(to.0)).bind(long(deploy.deadline_ms)).bind(app.as_str()).bind(long(number.0))).await?;
     Ok(Some(deploy))
 }
 

@@ -38,7 +38,6 @@ pub use error::{IntentError, StoreError};
 pub use event::{EVENT_DETAILS_KEPT, EVENTS_KEPT};
 pub use idempotency::{IDEMPOTENCY_KEPT, Idempotency};
 pub use intent::{Intent, NewBuild, NewRelease};
-pub use lease::LeaseRow;
 pub use migration::SCHEMA_VERSION;
 pub use open::Store;
 pub use session::QUERY_DEADLINE;

@@ -129,3 +129,6 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     opened.map(|_| ()).map_err(|error| StoreError::unavailable(format!("{} cannot be opened: {error}", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

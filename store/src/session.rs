@@ -15,8 +15,8 @@ use crate::dialect::Durability;
 use crate::error::StoreError;
 use crate::open::Store;
 
-/// How long any call on the store may take, everything included. Below the lease's time to live, so that a leader
-/// whose database hangs learns of it while it still leads.
+/// How long any call on the store may take, everything included: above the waits of the databases themselves (5 s for
+/// a lock), so that their own words are heard first.
 pub const QUERY_DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) type Sql<'q> = sqlx::query::Query<'q, Any, AnyArguments>;

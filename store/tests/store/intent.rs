@@ -1,0 +1,156 @@
+//! What people ask for.
+
+use dinp_common::build::BuildState;
+use dinp_common::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::plan::Change;
+use dinp_common::release::ReleaseNo;
+use dinp_common::size::MiB;
+use dinp_store::{Intent, IntentError, NewRelease, StoreError};
+
+use crate::given::*;
+use crate::on_both;
+
+on_both! {
+    async fn the_first_deploy_makes_the_app(db: Database) {
+        let missing = db.store.deploy_begin(intent("shop", DeployKind::Scale)).await;
+        assert_eq!(missing, Err(IntentError::NotFound { app: name("shop") }));
+        let mut wish = Intent { create: true, release: Some(release(1)), instances: Some(3), ..intent("shop", DeployKind::Release) };
+        wish.strategy = Strategy::Recreate;
+        wish.settings.memory = Some(MiB(64));
+        let deploy = db.store.deploy_begin(wish.clone()).await.expect("begins");
+        assert_eq!((deploy.number, deploy.state, deploy.phase), (DeployNo(1), DeployState::Running, DeployPhase::Rollout));
+        assert_eq!((deploy.from, deploy.to, deploy.build, deploy.generation), (None, Some(ReleaseNo(1)), None, 0));
+        assert_eq!((deploy.settings.clone(), deploy.strategy, deploy.deadline_ms), (wish.settings, Strategy::Recreate, 60_000));
+        assert_eq!(db.store.deploy_get(&name("shop"), DeployNo(1)).await, Ok(Some(deploy)), "what is answered is what is stored");
+
+        let app = db.store.app_get(&name("shop")).await.expect("reads").expect("is there");
+        assert_eq!((app.instances, app.revision, app.stopped, app.live), (3, 1, false, None));
+        let stored = db.store.release_get(&name("shop"), ReleaseNo(1)).await.expect("reads").expect("is there");
+        assert_eq!((stored.spec, stored.note.as_str(), stored.author.as_str()), (spec(1), "release 1", "ann"));
+        let events = db.store.event_list(Some(&name("shop")), None, None, 10).await.expect("reads");
+        assert_eq!((events[0].kind.as_str(), events[0].actor.as_str()), ("deploy_started", "ann"));
+    }
+
+    async fn a_sealed_value_stays_sealed(db: Database) {
+        deployed(&db.store, "shop", 1).await;
+        let env = db.store.release_newest(&name("shop")).await.expect("reads").expect("is there").spec.env;
+        let sealed: Vec<bool> = env.values().map(|value| value.sealed).collect();
+        assert_eq!(sealed, [false, true]);
+    }
+
+    async fn a_new_wish_supersedes_the_running_one(db: Database) {
+        let first = uploaded(&db.store, "shop").await;
+        assert_eq!((first.phase, first.to), (DeployPhase::Build, None));
+        let build = first.build.expect("a build");
+        let second = deployed(&db.store, "shop", 1).await;
+        assert_eq!(second.number, DeployNo(2));
+        let first = db.store.deploy_get(&name("shop"), first.number).await.expect("reads").expect("is kept");
+        assert_eq!(first.state, DeployState::Superseded);
+        assert_eq!(db.store.build_get(build).await.expect("reads").map(|build| build.state), Some(BuildState::Failed));
+        assert_eq!(db.store.deploy_release(&name("shop"), first.number, release(2)).await, Ok(None), "too late");
+        assert_eq!(db.store.deploy_fail(&name("shop"), first.number, failure()).await, Ok(false), "too late");
+        let running = db.store.desired_load().await.expect("reads").deploys;
+        assert_eq!(running, [second]);
+    }
+
+    async fn each_kind_leads_where_it_should(db: Database) {
+        deployed(&db.store, "shop", 1).await;
+        let fence = leader(&db.store).await;
+        let live = Change::Live { app: name("shop"), release: ReleaseNo(1), generation: 0 };
+        db.store.commit(&fence, &[live]).await.expect("writes");
+        let one = Some(ReleaseNo(1));
+
+        let stop = db.store.deploy_begin(Intent { stopped: Some(true), ..intent("shop", DeployKind::Stop) }).await.expect("begins");
+        assert_eq!((stop.from, stop.to, stop.generation), (one, one, 0));
+        assert!(db.store.app_get(&name("shop")).await.expect("reads").expect("is there").stopped);
+        let start = db.store.deploy_begin(Intent { stopped: Some(false), ..intent("shop", DeployKind::Start) }).await.expect("begins");
+        assert_eq!((start.from, start.to), (one, one));
+        let restart = db.store.deploy_begin(Intent { restart: true, ..intent("shop", DeployKind::Restart) }).await.expect("begins");
+        assert_eq!((restart.to, restart.generation), (one, 1));
+        assert_eq!(db.store.app_get(&name("shop")).await.expect("reads").map(|app| app.generation), Some(0), "until it is proven");
+        let live = Change::Live { app: name("shop"), release: ReleaseNo(1), generation: 1 };
+        db.store.commit(&fence, &[live]).await.expect("writes");
+        let next = deployed(&db.store, "shop", 2).await;
+        assert_eq!((next.from, next.to, next.generation), (one, Some(ReleaseNo(2)), 1));
+
+        let delete = db.store.deploy_begin(Intent { deleted: true, ..intent("shop", DeployKind::Delete) }).await.expect("begins");
+        assert_eq!(delete.to, one);
+        let again = db.store.deploy_begin(Intent { create: true, ..intent("shop", DeployKind::Release) }).await;
+        assert_eq!(again, Err(IntentError::Deleting { app: name("shop") }));
+    }
+
+    async fn a_revision_that_has_moved_on_is_refused(db: Database) {
+        deployed(&db.store, "shop", 1).await;
+        let scale = |expect| Intent { expect_revision: Some(expect), instances: Some(2), ..intent("shop", DeployKind::Scale) };
+        let refused = db.store.deploy_begin(scale(0)).await;
+        assert_eq!(refused, Err(IntentError::Revision { app: name("shop"), expected: 0, current: 1 }));
+        assert_eq!(db.store.app_get(&name("shop")).await.expect("reads").map(|app| (app.instances, app.revision)), Some((1, 1)));
+        db.store.deploy_begin(scale(1)).await.expect("begins");
+        assert_eq!(db.store.app_get(&name("shop")).await.expect("reads").map(|app| (app.instances, app.revision)), Some((2, 2)));
+        let both = Intent { release: Some(release(2)), build: Some(build()), ..intent("shop", DeployKind::Release) };
+        assert!(matches!(db.store.deploy_begin(both).await, Err(IntentError::Store(StoreError::Conflict { .. }))));
+    }
+
+    async fn a_finished_build_becomes_a_release(db: Database) {
+        let deploy = uploaded(&db.store, "shop").await;
+        let new = NewRelease { build: deploy.build, ..release(4) };
+        let moved = db.store.deploy_release(&name("shop"), deploy.number, new.clone()).await.expect("answers").expect("moves on");
+        assert_eq!((moved.phase, moved.to), (DeployPhase::Rollout, Some(ReleaseNo(1))));
+        assert_eq!(db.store.deploy_get(&name("shop"), deploy.number).await, Ok(Some(moved)));
+        let release = db.store.release_newest(&name("shop")).await.expect("reads").expect("is there");
+        assert_eq!((release.spec, release.build, release.author.as_str()), (spec(4), deploy.build, "ann"));
+        assert_eq!(db.store.deploy_release(&name("shop"), deploy.number, new).await, Ok(None), "once");
+        assert_eq!(db.store.deploy_release(&name("shop"), DeployNo(9), self::release(1)).await, Ok(None));
+        assert_eq!(db.store.release_list(&name("shop"), None, 10).await.expect("reads").len(), 1);
+    }
+
+    async fn a_failed_build_fails_its_deploy_once(db: Database) {
+        let deploy = uploaded(&db.store, "shop").await;
+        assert_eq!(db.store.deploy_fail(&name("shop"), deploy.number, failure()).await, Ok(true));
+        assert_eq!(db.store.deploy_fail(&name("shop"), deploy.number, failure()).await, Ok(false));
+        let stored = db.store.deploy_latest(&name("shop")).await.expect("reads").expect("is kept");
+        assert_eq!((stored.state, stored.failure), (DeployState::Failed, Some(failure())));
+        let events = db.store.event_list(Some(&name("shop")), None, None, 10).await.expect("reads");
+        assert_eq!((events[0].kind.as_str(), events[0].detail.as_deref()), ("deploy_failed", Some("last words")));
+        assert_eq!(events.iter().filter(|event| event.kind == "deploy_failed").count(), 1);
+    }
+
+    async fn lists_page(db: Database) {
+        for (app, n) in [("a", 1), ("shop", 1), ("shop", 2), ("shop", 3), ("workshop", 1)] {
+            deployed(&db.store, app, n).await;
+        }
+        let names = |apps: Vec<dinp_common::app::App>| apps.iter().map(|app| app.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(db.store.app_list(None, 2, None).await.expect("reads")), ["a", "shop"]);
+        assert_eq!(names(db.store.app_list(Some(&name("shop")), 2, None).await.expect("reads")), ["workshop"]);
+        assert_eq!(names(db.store.app_list(None, 9, Some("SHOP")).await.expect("reads")), ["shop", "workshop"]);
+        for none in ["%", "_", "!", "'"] {
+            assert_eq!(names(db.store.app_list(None, 9, Some(none)).await.expect("reads")), Vec::<String>::new(), "{none}");
+        }
+        let shop = name("shop");
+        let deploys = db.store.deploy_list(&shop, Some(DeployNo(3)), 1).await.expect("reads");
+        assert_eq!(deploys.iter().map(|deploy| deploy.number.0).collect::<Vec<_>>(), [2]);
+        let releases = db.store.release_list(&shop, Some(ReleaseNo(3)), 9).await.expect("reads");
+        assert_eq!(releases.iter().map(|release| release.number.0).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(db.store.release_get(&shop, ReleaseNo(9)).await, Ok(None));
+    }
+
+    /// Two servers take requests for one app at the same time: each gets a number of its own.
+    async fn concurrent_wishes_queue(db: Database) {
+        let other = db.second().await;
+        let tasks: Vec<_> = (0..10)
+            .map(|n| {
+                let store = if n % 2 == 0 { db.store.clone() } else { other.clone() };
+                tokio::spawn(async move { deployed(&store, "shop", n).await.number.0 })
+            })
+            .collect();
+        let mut numbers = Vec::new();
+        for task in tasks {
+            numbers.push(task.await.expect("runs"));
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+        assert_eq!(db.store.desired_load().await.expect("reads").deploys.len(), 1);
+        let ids: Vec<u64> = db.store.event_list(None, None, Some(0), 100).await.expect("reads").iter().map(|event| event.id).collect();
+        assert_eq!(ids, (1..=19).collect::<Vec<_>>(), "ten begun, nine superseded, no gap");
+    }
+}

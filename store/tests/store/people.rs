@@ -1,0 +1,144 @@
+//! Events, credentials, request keys, nodes and routers.
+
+use dinp_common::name::RouterId;
+use dinp_common::token::TokenKind;
+use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, NewToken, StoreError};
+
+use crate::given::*;
+use crate::on_both;
+
+fn token(n: u8, kind: TokenKind) -> NewToken {
+    NewToken {
+        hash: format!("{n:064}"),
+        id: format!("t{n}"),
+        kind,
+        name: "laptop".to_owned(),
+        user: "ann".to_owned(),
+        expires_at: "2027-01-01T00:00:00Z".to_owned(),
+    }
+}
+
+on_both! {
+    async fn the_timeline_pages_both_ways(db: Database) {
+        for n in 1..=4 {
+            let app = (n % 2 == 0).then_some("shop");
+            assert_eq!(db.store.event_append(&note(&format!("event {n}"), app), "ann").await, Ok(n));
+        }
+        let list = async |app: Option<&str>, before, after, limit| {
+            let app = app.map(name);
+            let events = db.store.event_list(app.as_ref(), before, after, limit).await.expect("reads");
+            events.iter().map(|event| event.id).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, None, None, 3).await, [4, 3, 2]);
+        assert_eq!(list(None, Some(3), None, 9).await, [2, 1]);
+        assert_eq!(list(None, None, Some(1), 2).await, [2, 3]);
+        assert_eq!(list(Some("shop"), None, None, 9).await, [4, 2]);
+        assert_eq!(list(Some("shop"), None, Some(2), 9).await, [4]);
+        let event = db.store.event_list(None, None, None, 1).await.expect("reads").remove(0);
+        let given = note("event 4", Some("shop"));
+        assert_eq!((event.severity, event.kind.as_str(), event.text, event.detail), (given.severity, given.kind, given.text, given.detail));
+        assert_eq!((event.app.as_deref(), event.node.as_deref(), event.actor.as_str()), (Some("shop"), Some("n1"), "ann"));
+        assert_eq!(event.instance, given.instance.map(String::from));
+    }
+
+    async fn the_timeline_is_bounded(db: Database) {
+        db.store.event_append(&note("the first", None), "ann").await.expect("appends");
+        db.by_hand(&format!("UPDATE counters SET value = {} WHERE name = 'event'", EVENT_DETAILS_KEPT + 198)).await;
+        db.store.event_append(&note("the last but one", None), "ann").await.expect("appends");
+        let details = async || {
+            let events = db.store.event_list(None, None, None, 10).await.expect("reads");
+            events.iter().map(|event| event.detail.is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(details().await, [true, true]);
+        db.store.event_append(&note("the last", None), "ann").await.expect("appends");
+        assert_eq!(details().await, [true, true, false], "an old event keeps its sentence");
+        db.by_hand(&format!("UPDATE counters SET value = {} WHERE name = 'event'", EVENTS_KEPT + 199)).await;
+        db.store.event_append(&note("far on", None), "ann").await.expect("appends");
+        assert_eq!(details().await, [true, false, false], "and goes in the end");
+    }
+
+    async fn tokens_are_kept_by_hash(db: Database) {
+        for (n, kind) in (1..).zip(TokenKind::ALL) {
+            db.store.token_insert(&token(n, kind)).await.expect("keeps");
+        }
+        let found = db.store.token_find(&token(4, TokenKind::Agent).hash).await.expect("reads").expect("is there");
+        assert_eq!((found.id.as_str(), found.kind, found.name.as_str(), found.user.as_str()), ("t4", TokenKind::Agent, "laptop", "ann"));
+        assert_eq!(found.expires_at, "2027-01-01T00:00:00Z");
+        assert_eq!(db.store.token_find("nothing").await, Ok(None));
+        assert_eq!(db.store.token_list().await.expect("reads").len(), 5);
+        let twice = db.store.token_insert(&NewToken { id: "t9".to_owned(), ..token(4, TokenKind::Agent) }).await;
+        assert!(matches!(twice, Err(StoreError::Conflict { .. })), "{twice:?}");
+        assert_eq!(db.store.token_delete("t4").await, Ok(true));
+        assert_eq!(db.store.token_delete("t4").await, Ok(false));
+        assert_eq!(db.store.token_find(&token(4, TokenKind::Agent).hash).await, Ok(None));
+    }
+
+    async fn a_link_is_used_once(db: Database) {
+        let (link, personal) = (token(1, TokenKind::Link), token(2, TokenKind::Personal));
+        db.store.token_insert(&link).await.expect("keeps");
+        db.store.token_insert(&personal).await.expect("keeps");
+        assert_eq!(db.store.link_use(&personal.hash).await, Ok(None), "an access token is no link");
+        assert!(db.store.token_find(&personal.hash).await.expect("reads").is_some());
+        let other = db.second().await;
+        let uses: Vec<_> = (0..8)
+            .map(|n| {
+                let (store, hash) = (if n % 2 == 0 { db.store.clone() } else { other.clone() }, link.hash.clone());
+                tokio::spawn(async move { store.link_use(&hash).await.expect("answers") })
+            })
+            .collect();
+        let mut got = Vec::new();
+        for one in uses {
+            got.extend(one.await.expect("runs"));
+        }
+        assert_eq!(got.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["t1"]);
+    }
+
+    async fn a_request_is_done_once(db: Database) {
+        let store = &db.store;
+        let begin = async |key: &str, print: &str| store.idempotency_begin("ann", key, print).await.expect("answers");
+        assert_eq!(begin("k", "f").await, Idempotency::New);
+        assert_eq!(begin("k", "f").await, Idempotency::InProgress);
+        assert_eq!(begin("k", "g").await, Idempotency::Reused);
+        store.idempotency_finish("ann", "k", 202, "{\"n\":1}").await.expect("keeps");
+        assert_eq!(begin("k", "f").await, Idempotency::Replay { status: 202, body: "{\"n\":1}".to_owned() });
+        assert_eq!(begin("k", "g").await, Idempotency::Reused);
+        assert_eq!(store.idempotency_begin("bob", "k", "g").await, Ok(Idempotency::New), "keys belong to people");
+        assert_eq!(begin("l", "f").await, Idempotency::New);
+        store.idempotency_forget("ann", "l").await.expect("forgets");
+        assert_eq!(begin("l", "h").await, Idempotency::New);
+        db.by_hand("UPDATE counters SET value = 9999 WHERE name = 'idempotency'").await;
+        assert_eq!(begin("m", "f").await, Idempotency::New);
+        assert_eq!(begin("k", "g").await, Idempotency::New, "old keys go");
+    }
+
+    async fn nodes_and_routers_are_recorded_once(db: Database) {
+        let router = RouterId::parse("r1").expect("a name");
+        assert_eq!(db.store.node_record(&node("n1")).await, Ok(true));
+        db.store.node_cordon(&node("n1"), true).await.expect("cordons");
+        assert_eq!(db.store.node_record(&node("n1")).await, Ok(false));
+        assert!(db.store.desired_load().await.expect("reads").nodes[0].cordoned, "joining again changes nothing");
+        db.store.node_cordon(&node("n1"), false).await.expect("uncordons");
+        assert!(!db.store.desired_load().await.expect("reads").nodes[0].cordoned);
+        assert!(matches!(db.store.node_cordon(&node("n9"), true).await, Err(StoreError::NotFound { .. })));
+        assert_eq!(db.store.router_record(&router).await, Ok(true));
+        assert_eq!(db.store.router_record(&router).await, Ok(false));
+        assert_eq!(db.store.router_forget(&router).await, Ok(true));
+        assert_eq!(db.store.router_forget(&router).await, Ok(false));
+        assert!(db.store.desired_load().await.expect("reads").routers.is_empty());
+    }
+
+    async fn facts_are_kept_by_name(db: Database) {
+        assert_eq!(db.store.meta_get("x").await, Ok(None));
+        db.store.meta_set("x", "1").await.expect("keeps");
+        db.store.meta_set("x", "2").await.expect("keeps");
+        assert_eq!(db.second().await.meta_get("x").await, Ok(Some("2".to_owned())));
+    }
+}
+
+/// On SQLite there is one server, so a request another process began is over.
+#[tokio::test]
+async fn a_request_cut_off_by_a_crash_can_be_sent_again() {
+    let db = crate::database::Database::sqlite().await;
+    assert_eq!(db.store.idempotency_begin("ann", "k", "f").await, Ok(Idempotency::New));
+    assert_eq!(db.second().await.idempotency_begin("ann", "k", "f").await, Ok(Idempotency::New));
+}
