@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use dinp_common::api::{BuildClaim, WatchEvent};
 use dinp_common::build::{BuildId, BuildOutcome};
 use dinp_common::deploy::{Cause, Deploy, Failure};
+use dinp_common::digest::Digest;
 use dinp_store::{Build, NewRelease, Requeued, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub const CLAIM_LAPSES: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a waiting builder looks into the store, where another server may have queued something.
 const LOOK_FOR_WORK: Duration = Duration::from_secs(5);
+/// Looks after which a store that is away is given up: a new leader, or this one's next build, settles it.
+const SETTLE_TRIES: u32 = 120;
 /// How long an upload may wait for its deploy before it counts as forgotten.
 const UPLOAD_WAITS: Duration = Duration::from_secs(3_600);
 /// Uploads remembered as waiting; the oldest goes first.
@@ -38,7 +41,7 @@ struct Shared {
     cluster: Cluster,
     artifacts: Artifacts,
     claims: Mutex<HashMap<BuildId, Held>>,
-    uploads: Mutex<HashMap<dinp_common::digest::Digest, Instant>>,
+    uploads: Mutex<HashMap<Digest, Instant>>,
     /// Counts what happens to builds, so that those who wait look again.
     moved: watch::Sender<u64>,
 }
@@ -152,7 +155,7 @@ impl Builds {
     }
 
     /// Takes builds away from builders that fell silent.
-    async fn lapse(&self, now: Instant) {
+    pub async fn lapse(&self, now: Instant) {
         let silent = |held: &Held| now.saturating_duration_since(held.renewed) >= CLAIM_LAPSES;
         let lapsed: Vec<(BuildId, String)> =
             self.claims().iter().filter(|(_, held)| silent(held)).map(|(id, held)| (*id, held.claim.clone())).collect();
@@ -225,15 +228,24 @@ impl Builds {
     }
 
     /// An upload keeps its artifact until a deploy needs it, or it counts as forgotten.
-    pub fn uploaded(&self, digest: &dinp_common::digest::Digest) {
+    pub fn uploaded(&self, digest: &Digest) {
         let now = Instant::now();
-        let mut uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uploads = self.uploads();
         uploads.retain(|_, at| now.duration_since(*at) < UPLOAD_WAITS);
         if uploads.len() >= UPLOADS_WAITING {
             let oldest = uploads.iter().min_by_key(|(_, at)| **at).map(|(digest, _)| digest.clone());
             oldest.and_then(|oldest| uploads.remove(&oldest));
         }
         uploads.insert(digest.clone(), now);
+    }
+
+    /// From now on its build keeps the artifact, and no longer than that.
+    pub fn deployed(&self, digest: &Digest) {
+        self.uploads().remove(digest);
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
+        self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes artifacts that no build needs any more and nobody has just uploaded.
@@ -258,11 +270,8 @@ impl Builds {
         Ok(())
     }
 
-    fn waits(&self, digest: &dinp_common::digest::Digest) -> bool {
-        let uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+    fn waits(&self, digest: &Digest) -> bool {
+        let uploads = self.uploads();
         uploads.get(digest).is_some_and(|at| at.elapsed() < UPLOAD_WAITS)
     }
 }
-
-/// After that many looks the store has been away so long that a new leader, or this one's next build, settles it.
-const SETTLE_TRIES: u32 = 120;

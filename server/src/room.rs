@@ -46,7 +46,7 @@ impl Room<'_> {
 
 /// Refuses what no node, or not all nodes together, can ever hold. Without a node that has reported, nothing is known
 /// and nothing is refused: the deploy waits and says for what.
-pub fn check(snapshot: &Snapshot, app: &AppName, demand: Demand) -> Result<(), Problem> {
+pub fn check(snapshot: &Snapshot, app: &AppName, demand: Demand) -> Result<(), Box<Problem>> {
     let rooms = rooms(snapshot, app);
     if rooms.is_empty() || demand.instances == 0 {
         return Ok(());
@@ -84,18 +84,20 @@ fn numbers(rooms: &[Room<'_>]) -> String {
     rooms.iter().map(Room::describe).collect::<Vec<_>>().join("; ")
 }
 
-fn larger_than_any_node(rooms: &[Room<'_>], demand: Demand) -> Result<(), Problem> {
+fn larger_than_any_node(rooms: &[Room<'_>], demand: Demand) -> Result<(), Box<Problem>> {
     let most = rooms.iter().map(|room| room.capacity).max().unwrap_or(MiB(0));
     if demand.memory <= most {
         return Ok(());
     }
     let detail = format!("{} for one instance is more than any node has: {}", demand.memory, numbers(rooms));
-    Err(Problem::new(422, "no_room", detail.clone())
-        .suggest(format!("ask for {most} or less, or add a node with more memory"))
-        .field("/settings/memory", detail))
+    Err(Box::new(
+        Problem::new(422, "no_room", detail.clone())
+            .suggest(format!("ask for {most} or less, or add a node with more memory"))
+            .field("/settings/memory", detail),
+    ))
 }
 
-fn more_than_all_nodes(rooms: &[Room<'_>], app: &AppName, demand: Demand) -> Result<(), Problem> {
+fn more_than_all_nodes(rooms: &[Room<'_>], app: &AppName, demand: Demand) -> Result<(), Box<Problem>> {
     let fits: u64 = rooms.iter().map(|room| room.without_own().0 / demand.memory.0.max(1)).sum();
     if u64::from(demand.instances) <= fits {
         return Ok(());
@@ -107,10 +109,11 @@ fn more_than_all_nodes(rooms: &[Room<'_>], app: &AppName, demand: Demand) -> Res
         numbers(rooms)
     );
     let fewer = if fits > 0 { format!("ask for {} or fewer, or ", instances(fits as u32)) } else { String::new() };
-    Err(Problem::new(422, "no_room", detail).suggest(format!("{fewer}give each less memory, or add a node")))
+    let problem = Problem::new(422, "no_room", detail).suggest(format!("{fewer}give each less memory, or add a node"));
+    Err(Box::new(problem))
 }
 
-fn no_second_beside_the_first(rooms: &[Room<'_>], app: &AppName, demand: Demand) -> Result<(), Problem> {
+fn no_second_beside_the_first(rooms: &[Room<'_>], app: &AppName, demand: Demand) -> Result<(), Box<Problem>> {
     let runs = rooms.iter().any(|room| room.own > 0);
     if demand.replace != Some(Strategy::Rolling) || !runs || rooms.iter().any(|room| room.free() >= demand.memory) {
         return Ok(());
@@ -126,7 +129,7 @@ fn no_second_beside_the_first(rooms: &[Room<'_>], app: &AppName, demand: Demand)
         "{less}add a node, or use --strategy recreate: it stops the old instance first, so {app} answers nothing from then \
          until the new one is healthy"
     );
-    Err(Problem::new(422, "no_room", detail).suggest(choices).now("nothing was changed"))
+    Err(Box::new(Problem::new(422, "no_room", detail).suggest(choices).now("nothing was changed")))
 }
 
 fn instances(n: u32) -> String {

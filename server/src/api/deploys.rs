@@ -14,7 +14,7 @@ use dinp_common::limits;
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
 use dinp_common::release::RunSpec;
-use dinp_store::{Intent, NewBuild, NewRelease};
+use dinp_store::{Intent, IntentError, NewBuild, NewRelease};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::changes::{self, Begun, begin};
@@ -63,6 +63,9 @@ pub struct Planned {
 pub async fn prepare(state: &AppState, name: &AppName, settings: Settings) -> ApiResult<Planned> {
     validate::settings(&settings)?;
     let app = state.store.app_get(name).await?;
+    if app.as_ref().is_some_and(|app| app.deleted) {
+        return Err(IntentError::Deleting { app: name.clone() }.into());
+    }
     let snapshot = state.cluster.snapshot();
     let live = match &app {
         Some(app) => apps::live(state, &snapshot, app).await?,
@@ -114,8 +117,11 @@ pub async fn deploy_artifact(
     seen: IfMatch,
 ) -> ApiResult<Begun> {
     let note = format!("deploy of {}", build.file_name);
+    let digest = build.artifact.clone();
     let intent = Intent { build: Some(build), ..release_intent(plan, note, by, seen) };
-    begin(state, intent).await
+    let begun = begin(state, intent).await?;
+    state.builds.deployed(&digest);
+    Ok(begun)
 }
 
 async fn deploy_image(state: &AppState, plan: Planned, reference: &str, by: &Principal, seen: IfMatch) -> ApiResult<Begun> {

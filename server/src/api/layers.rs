@@ -30,7 +30,7 @@ impl From<&Principal> for Asker {
 /// Takes or draws the request's id, answers with it, and writes one line about the request. Query strings are not
 /// logged: only paths, so that nothing a user pastes there is kept.
 pub async fn trace(mut request: Request, next: Next) -> Response {
-    let id = request.headers().get(REQUEST_ID).and_then(|value| accepted(value)).unwrap_or_else(drawn);
+    let id = request.headers().get(REQUEST_ID).and_then(accepted).unwrap_or_else(drawn);
     request.extensions_mut().insert(TraceId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let begun = Instant::now();

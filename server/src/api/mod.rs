@@ -6,6 +6,7 @@
 mod agent;
 mod apps;
 mod artifacts;
+mod bases;
 mod builder;
 mod builds;
 mod changes;

@@ -49,16 +49,17 @@ impl ApiError {
     pub fn field(self, pointer: &str, detail: impl Into<String>) -> Self {
         Self(Box::new(self.0.field(pointer, detail)))
     }
-
-    #[cfg(test)]
-    pub fn problem(&self) -> &Problem {
-        &self.0
-    }
 }
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
+    }
+}
+
+impl From<Box<Problem>> for ApiError {
+    fn from(problem: Box<Problem>) -> Self {
+        Self(problem)
     }
 }
 

@@ -16,7 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::state::AppState;
-use super::{agent, apps, artifacts, builder, builds, changes, deploys, env, events, guard, idempotency, layers, logs, nodes};
+use super::{
+    agent, apps, artifacts, bases, builder, builds, changes, deploys, env, events, guard, idempotency, layers, logs, nodes,
+};
 use super::{problem, releases, sessions, system, tokens, watch};
 
 #[derive(OpenApi)]
@@ -83,6 +85,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(nodes::node_list))
         .routes(routes!(events::event_list))
         .routes(routes!(watch::watch))
+        .routes(routes!(bases::base_list))
+        .routes(routes!(bases::bases_report))
         .routes(routes!(builder::claim))
         .routes(routes!(builder::artifact))
         .routes(routes!(builder::log))

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use arc_swap::ArcSwapOption;
+use dinp_common::api::BaseView;
 use dinp_common::name::{AppName, Host};
 use dinp_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ pub struct AppState {
     pub artifacts: Artifacts,
     pub builds: Builds,
     pub throttle: Arc<Throttle>,
+    /// What a builder last said of its base images.
+    pub bases: Arc<ArcSwapOption<Vec<BaseView>>>,
     /// Ends every stream and long poll.
     pub shutdown: CancellationToken,
 }
@@ -49,7 +53,7 @@ impl AppState {
             apps_port: config.apps_port,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
         });
-        Ok(Self { store, cluster, config, artifacts, builds, throttle: Arc::default(), shutdown })
+        Ok(Self { store, cluster, config, artifacts, builds, throttle: Arc::default(), bases: Arc::default(), shutdown })
     }
 
     /// Takes builds away from silent builders and carries finished ones on, until shutdown.

@@ -100,7 +100,7 @@ fn step(deploy: &Deploy, told: &Told<'_>, progress: &Progress) -> String {
         },
         DeployState::Succeeded if progress.draining > 0 => {
             let old = deploy.from.map_or_else(|| "old".to_owned(), |from| from.to_string());
-            format!("done; {} of {old} still finish what they have in flight", count(progress.draining, "instance"))
+            format!("done; still finishing what it has in flight: {} of {old}", count(progress.draining, "instance"))
         }
         DeployState::Succeeded => "done".to_owned(),
         DeployState::Failed => deploy.failure.as_ref().map_or_else(|| "failed".to_owned(), |failure| failure.why.clone()),

@@ -135,7 +135,7 @@ fn a_done_deploy_says_what_still_drains() {
         Some(&deploy(DeployState::Succeeded)),
         expect![[r#"
             Running 1/1: 1 instance of v4 takes traffic
-            #4 succeeded: 1/1 ready, 1 draining: done; 1 instance of v3 still finish what they have in flight
+            #4 succeeded: 1/1 ready, 1 draining: done; still finishing what it has in flight: 1 instance of v3
             bbb222 Running: takes traffic
             aaa111 Draining: finishes what it has in flight (the only node)
         "#]],
@@ -213,7 +213,7 @@ fn why_tells_the_whole_story() {
         1 instance of v3 takes traffic.
         Node n1 is Suspect: nothing heard for 4 s.
         Deploy #4 (deploy of hello) failed: 3 instances of v4 ended before they were healthy: exit code 1.
-        V3 still serves all traffic.
+        Now: v3 still serves all traffic.
         Try: read the output, then deploy again.
         - aaa111 Running: v3 on n1: takes traffic. Last decision: the only node. None
         - bbb222 Failed: v4 on n1: exit code 1. Last decision: the only node. Some("line one\nKeyError: 'DB'")

@@ -27,7 +27,7 @@ pub fn why_view(snapshot: &Snapshot, app: &App, view: &AppView, events: Vec<Even
     let failure = last.and_then(|deploy| deploy.failure.clone());
     if let (Some(deploy), Some(failure)) = (last, &failure) {
         sentences.push(format!("Deploy {} ({}) failed: {}", deploy.number, deploy.note, sentence(&failure.why)));
-        sentences.push(sentence(&capital(&failure.now)));
+        sentences.push(format!("Now: {}", sentence(&failure.now)));
         sentences.push(format!("Try: {}", sentence(&failure.fix)));
     }
     sentences.dedup();
@@ -103,9 +103,4 @@ fn why_instance(snapshot: &Snapshot, instance: &Instance) -> WhyInstance {
 fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
