@@ -54,7 +54,6 @@ impl Desk {
 
 /// Owns the table.
 pub struct Keeper {
-    pub cores: Arc<Cores>,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub flights: Arc<Flights>,
     pub state: StateDir,
@@ -69,7 +68,6 @@ pub struct Keeper {
 
 impl Keeper {
     pub fn new(
-        cores: Arc<Cores>,
         snapshot: Arc<ArcSwap<Snapshot>>,
         flights: Arc<Flights>,
         state: StateDir,
@@ -82,17 +80,17 @@ impl Keeper {
         let owns_state = Arc::new(AtomicBool::new(true));
         let applier = Applier::default();
         readiness.not_ready("table", "no routes yet");
-        (Self { cores, snapshot, flights, state, readiness, owns_state, applier, offers, table, reporter }, desk)
+        (Self { snapshot, flights, state, readiness, owns_state, applier, offers, table, reporter }, desk)
     }
 
-    /// Starts from the table on disk, if there is a good one.
-    pub async fn cold_start(&mut self) {
+    /// Loads the table on disk, if there is a good one. Cores that start after this route by it from their first
+    /// request on.
+    pub fn load(&mut self) {
         match self.state.table() {
             Ok(Some(update)) => match self.applier.apply(&update) {
                 Ok(_) => {
                     tracing::info!(at = ?self.applier.at(), "routing by the table on disk");
-                    self.swap().await;
-                    self.confirm();
+                    self.store();
                 }
                 Err(refusal) => tracing::warn!(%refusal, "the table on disk is not used"),
             },
@@ -101,31 +99,39 @@ impl Keeper {
         }
     }
 
+    /// Confirms what was loaded, now that the cores route by it.
+    pub fn started(&self) {
+        if let Some(full) = self.full() {
+            self.table.send_replace(Some(Arc::new(full)));
+        }
+        self.confirm();
+    }
+
     /// Runs until nobody can offer anything any more.
-    pub async fn run(mut self) {
+    pub async fn run(mut self, cores: Arc<Cores>) {
         while let Some((update, outcome)) = self.offers.recv().await {
-            let result = self.take(&update).await;
+            let result = self.take(&update, &cores).await;
             // The feed that offered it may have lost its connection meanwhile; the table is in force all the same.
             let _ = outcome.send(result);
         }
     }
 
-    async fn take(&mut self, update: &RouteUpdate) -> Result<bool, TableRefusal> {
+    async fn take(&mut self, update: &RouteUpdate, cores: &Cores) -> Result<bool, TableRefusal> {
         let changed = self.applier.apply(update)?;
         if changed {
-            self.swap().await;
+            self.store();
+            cores.barrier().await;
             self.write().await;
             self.confirm();
         }
         Ok(changed)
     }
 
-    /// Gives the table to all cores, and waits until none can still choose by the one before.
-    async fn swap(&self) {
+    /// Makes the table the one that cores read.
+    fn store(&self) {
         let Some(table) = self.applier.table() else { return };
         let instances = self.flights.follow(table);
         self.snapshot.store(Arc::new(Snapshot::new(table, instances)));
-        self.cores.barrier().await;
     }
 
     /// Writes the table before it is confirmed: a router that confirmed a withdrawal and crashed must not start again
@@ -152,9 +158,6 @@ impl Keeper {
 
     fn confirm(&self) {
         let Some(at) = self.applier.at() else { return };
-        if self.table.borrow().is_none() {
-            self.table.send_replace(self.full().map(Arc::new));
-        }
         metrics::gauge!("dinp_router_table_epoch").set(at.epoch as f64);
         metrics::gauge!("dinp_router_table_version").set(at.version as f64);
         metrics::gauge!("dinp_router_routes").set(self.applier.table().map_or(0, |table| table.len()) as f64);

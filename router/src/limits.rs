@@ -68,9 +68,13 @@ impl Patience {
     /// Whether the connection is to be closed at `now_ms`. `draining_since_ms` is set while the router drains.
     pub fn is_over(&self, activity: Activity, draining_since_ms: Option<u64>, now_ms: u64) -> bool {
         let for_ms = |since: u64| now_ms.saturating_sub(since);
+        if let Some(since) = activity.stalled_since_ms {
+            // Also after a request: the end of its answer may still be on its way to a slow client.
+            return for_ms(since) >= self.stall;
+        }
         match activity.phase {
             Phase::Head => for_ms(activity.since_ms) >= self.head,
-            Phase::Busy => activity.stalled_since_ms.is_some_and(|since| for_ms(since) >= self.stall),
+            Phase::Busy => false,
             Phase::Idle => {
                 let drained = draining_since_ms.is_some_and(|since| for_ms(since.max(activity.since_ms)) >= self.idle_draining);
                 drained || for_ms(activity.since_ms) >= self.idle
@@ -95,6 +99,8 @@ mod tests {
             (at(Phase::Idle, None), Some(120), 121, false),
             (at(Phase::Idle, None), Some(120), 122, true),
             (at(Phase::Idle, None), Some(50), 101, false),
+            (at(Phase::Idle, Some(120)), Some(120), 179, false),
+            (at(Phase::Idle, Some(120)), Some(120), 180, true),
             (at(Phase::Busy, None), Some(0), 1_000_000, false),
             (at(Phase::Busy, Some(200)), None, 259, false),
             (at(Phase::Busy, Some(200)), None, 260, true),

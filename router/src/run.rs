@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use dinp_daemon::admin::{self, Readiness};
 use dinp_daemon::{Nudge, shutdown};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ms;
 use crate::config::{Config, FeedAddress};
-use crate::control::{self, Control, Takeover};
+use crate::control::{self, Control, Replaced, Takeover};
 use crate::cores::{Cores, Drain, Shared};
 use crate::feed;
 use crate::flights::Flights;
@@ -31,8 +31,6 @@ const CORE_CHECK_MS: u64 = 5_000;
 const ADMIN_RETRY_MS: u64 = 250;
 /// Seconds between two clean-ups of the metrics, which grow with every request until somebody reads them.
 const UPKEEP_SECONDS: u64 = 5;
-/// Milliseconds for the old router to report for the first time. One that takes longer hangs, and is not waited for.
-const PREDECESSOR_MS: u64 = 5_000;
 /// Milliseconds for the server to take a goodbye.
 const GOODBYE_MS: u64 = 3_000;
 
@@ -106,57 +104,52 @@ async fn live(
     state: StateDir,
     shutdown: Option<CancellationToken>,
 ) -> anyhow::Result<()> {
-    let readiness = Readiness::default();
     let shutdown = shutdown.map_or_else(shutdown::signals, Ok).context("installing signal handlers")?;
+    let readiness = Readiness::default();
     let changed = Nudge::default();
     let flights = Arc::new(Flights::new(changed.clone()));
     let reporter = Arc::new(Reporter::new(state.router_id()?, flights.clone(), changed));
     let (drain, open) = (watch::Sender::new(None), Arc::new(watch::Sender::new(0)));
-    let cores = config.core_count();
+    let replaced = match bound.takeover {
+        Some(takeover) => Some(takeover.ready(&reporter).await?),
+        None => None,
+    };
+    let snapshot = Arc::new(ArcSwap::default());
+    let (mut keeper, desk) = Keeper::new(snapshot.clone(), flights, state.clone(), readiness.clone(), reporter.clone());
+    keeper.load();
+    let count = config.core_count();
     let shared = Shared {
-        snapshot: Arc::new(ArcSwap::default()),
+        snapshot,
         drain: drain.subscribe(),
         open: open.clone(),
         log: LogSink::start(config.access_log).context("starting the access log")?,
         patience: Patience::default(),
-        connections: per_core(cores, bound.files),
+        connections: per_core(count, bound.files),
     };
-    let running = Arc::new(Cores::start(cores, &bound.listeners, &shared)?);
-    let (mut keeper, desk) =
-        Keeper::new(running.clone(), shared.snapshot, flights, state.clone(), readiness.clone(), reporter.clone());
-    keeper.cold_start().await;
-    let owns_state = keeper.owns_state.clone();
-    let mut keeping = tokio::spawn(keeper.run());
+    let cores = Arc::new(Cores::start(count, &bound.listeners, &shared)?);
+    keeper.started();
 
-    let feeding = tokio::spawn(follow(bound.takeover, feed.clone(), desk.clone()));
-    let end = Arc::new(watch::Sender::new(None));
+    let control = Arc::new(Control::new(desk.clone(), bound.listeners, bound.control.try_clone()?, keeper.owns_state.clone()));
+    let mut keeping = tokio::spawn(keeper.run(cores.clone()));
+    if let Some(replaced) = replaced {
+        follow_replaced(replaced, &desk).await?;
+    }
+    tokio::spawn(follow(feed.clone(), desk.clone(), control.hold.subscribe()));
     bound.control.set_nonblocking(true)?;
-    let listener = tokio::net::UnixListener::from_std(bound.control.try_clone()?)?;
-    let feed_handle = feeding.abort_handle();
-    let control = Control {
-        desk: desk.clone(),
-        listeners: bound.listeners,
-        socket: bound.control,
-        feed: feed_handle,
-        owns_state,
-        end: end.clone(),
-        started_ms: now_ms(),
-    };
-    tokio::spawn(control::serve(Arc::new(control), listener));
+    tokio::spawn(control::serve(control.clone(), tokio::net::UnixListener::from_std(bound.control)?));
     let admin_end = CancellationToken::new();
     if let Some(address) = config.admin {
         tokio::spawn(serve_admin(address, readiness.clone(), admin_end.clone()));
     }
-    tracing::info!(router = %reporter.id(), listen = config.listen, cores, feed = config.feed, "the router serves");
+    tracing::info!(router = %reporter.id(), listen = config.listen, cores = count, feed = config.feed, "the router serves");
 
-    let mut ended = end.subscribe();
     let why = tokio::select! {
-        () = shutdown.cancelled() => End::Stopped,
-        ended = ended.wait_for(Option::is_some) => ended.ok().and_then(|end| *end).unwrap_or(End::Stopped),
-        () = core_ended(&running) => anyhow::bail!("a core has ended by itself"),
+        () = shutdown.cancelled() => control.begin_or_begun(End::Stopped),
+        end = control.ended() => end,
+        () = core_ended(&cores) => anyhow::bail!("a core has ended by itself"),
         result = &mut keeping => anyhow::bail!("the table's keeper ended: {result:?}"),
     };
-    end.send_if_modified(|begun| begun.replace(why) != Some(why));
+    control.stop_listening();
     if why == End::Replaced {
         admin_end.cancel();
     }
@@ -165,6 +158,18 @@ async fn live(
         leave(&feed, &desk, &state).await;
     }
     tracing::info!(?why, "the router has ended");
+    Ok(())
+}
+
+/// Makes the old process drain, and stays with it until it is empty.
+async fn follow_replaced(mut replaced: Replaced, desk: &Desk) -> anyhow::Result<()> {
+    replaced.serving().await?;
+    let table = desk.table();
+    tokio::spawn(async move {
+        if let Err(error) = replaced.follow(table).await {
+            tracing::warn!(error = format!("{error:#}"), "the router before this one");
+        }
+    });
     Ok(())
 }
 
@@ -181,21 +186,15 @@ fn per_core(cores: usize, files: u64) -> usize {
     (half.min(CONNECTIONS) / cores).max(1)
 }
 
-/// Feeds the router, once the process it replaces is counted into its reports.
-async fn follow(takeover: Option<Takeover>, feed: FeedAddress, desk: Desk) {
-    if let Some(takeover) = takeover {
-        let (counted, is_counted) = oneshot::channel();
-        let (reporter, table) = (desk.reporter.clone(), desk.table());
-        tokio::spawn(async move {
-            if let Err(error) = takeover.finish(&reporter, table, counted).await {
-                tracing::warn!(error = format!("{error:#}"), "the router before this one");
-            }
-        });
-        if tokio::time::timeout(Duration::from_millis(PREDECESSOR_MS), is_counted).await.is_err() {
-            tracing::warn!("the router before this one does not report");
+/// Feeds the router, except while another process is taking over.
+async fn follow(feed: FeedAddress, desk: Desk, mut hold: watch::Receiver<bool>) {
+    // The sender lives as long as the control socket.
+    while hold.wait_for(|hold| !*hold).await.is_ok() {
+        tokio::select! {
+            () = feed::run(&feed, &desk) => {}
+            _ = hold.wait_for(|hold| *hold) => {}
         }
     }
-    feed::run(&feed, &desk).await;
 }
 
 async fn serve_admin(address: std::net::SocketAddr, readiness: Readiness, end: CancellationToken) {

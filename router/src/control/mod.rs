@@ -19,11 +19,12 @@ use dinp_common::route::TableVersion;
 use serde::{Deserialize, Serialize};
 
 pub use server::{Control, serve};
-pub use takeover::{Received, Takeover, bind, take_over};
+pub use takeover::{Replaced, Takeover, bind, take_over};
 
 /// Milliseconds for a router to answer a word. One that takes longer hangs.
 const ANSWER_MS: u64 = 5_000;
-/// The word with which a new process says that it serves.
+/// The words of a new process: it is about to load the table; and it serves.
+const READY: &str = "ready";
 const SERVING: &str = "serving";
 
 /// A running router, as it says itself.

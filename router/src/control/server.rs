@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,16 +14,15 @@ use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
-use super::{ANSWER_MS, RunningRouter, SERVING, fds};
+use super::{ANSWER_MS, READY, RunningRouter, SERVING, fds};
 use crate::clock::now_ms;
 use crate::keeper::Desk;
 use crate::run::End;
 
-/// Milliseconds a new process may take from receiving the sockets to serving.
+/// Milliseconds a new process may take for each step between receiving the sockets and serving.
 const TAKEOVER_MS: u64 = 30_000;
 /// Milliseconds between two reports to the new process where nothing changes.
 const REPORT_MS: u64 = 500;
@@ -32,18 +31,21 @@ const ACCEPT_PAUSE_MS: u64 = 100;
 /// Bytes of one line: a table of 100,000 routes is about 30 MB.
 const LINE_BYTES: usize = 256 * 1024 * 1024;
 
+type Lines = FramedRead<OwnedReadHalf, LinesCodec>;
+
 /// What the control socket can reach.
 pub struct Control {
-    pub desk: Desk,
-    /// The sockets to hand over. Emptied with the drain, so that the old process holds none of them.
-    pub listeners: Vec<TcpListener>,
-    /// Its own listener, to hand over as well.
-    pub socket: std::os::unix::net::UnixListener,
-    /// The feed, which ends when another process takes over.
-    pub feed: AbortHandle,
-    pub owns_state: Arc<AtomicBool>,
-    pub end: Arc<watch::Sender<Option<End>>>,
-    pub started_ms: u64,
+    desk: Desk,
+    listen: Vec<SocketAddr>,
+    /// To hand over. Dropped when the drain begins: one that nobody accepts from would keep clients waiting.
+    listeners: Mutex<Vec<TcpListener>>,
+    /// The control socket itself, to hand over as well.
+    socket: std::os::unix::net::UnixListener,
+    /// Whether servers are not to be heard, since another process is taking over.
+    pub hold: watch::Sender<bool>,
+    owns_state: Arc<AtomicBool>,
+    end: watch::Sender<Option<End>>,
+    started_ms: u64,
 }
 
 /// Serves until dropped.
@@ -93,15 +95,38 @@ async fn answer(control: &Control, stream: UnixStream) -> anyhow::Result<()> {
 }
 
 impl Control {
-    fn running(&self) -> RunningRouter {
-        let mut listen: Vec<SocketAddr> = self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    /// `owns_state` is cleared when another process takes over.
+    pub fn new(
+        desk: Desk,
+        listeners: Vec<TcpListener>,
+        socket: std::os::unix::net::UnixListener,
+        owns_state: Arc<AtomicBool>,
+    ) -> Self {
+        let mut listen: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         listen.sort_unstable();
         listen.dedup();
+        let (hold, end) = (watch::Sender::new(false), watch::Sender::new(None));
+        Self { desk, listen, listeners: Mutex::new(listeners), socket, hold, owns_state, end, started_ms: now_ms() }
+    }
+
+    /// Waits for the router to be stopped or replaced.
+    pub async fn ended(&self) -> End {
+        let ended = self.end.subscribe().wait_for(Option::is_some).await.ok().and_then(|end| *end);
+        ended.unwrap_or(End::Stopped)
+    }
+
+    /// Begins the end, and returns the one that has begun, this or an earlier one.
+    pub fn begin_or_begun(&self, end: End) -> End {
+        self.begin(end);
+        self.end.borrow().unwrap_or(end)
+    }
+
+    fn running(&self) -> RunningRouter {
         RunningRouter {
             router: self.desk.reporter.id().clone(),
             pid: std::process::id(),
             uptime_ms: now_ms() - self.started_ms,
-            listen,
+            listen: self.listen.clone(),
             confirmed: self.desk.at(),
             draining: self.end.borrow().is_some(),
         }
@@ -120,31 +145,35 @@ impl Control {
         self.end.send_if_modified(|begun| if begun.is_none() { begun.replace(end).is_none() } else { false })
     }
 
-    /// Sends the sockets. From the moment the new process says that it serves, this one only drains; until then it
-    /// goes on as if nothing had been asked.
-    async fn hand_over(&self, mut lines: FramedRead<OwnedReadHalf, LinesCodec>, mut write: OwnedWriteHalf) -> anyhow::Result<()> {
-        anyhow::ensure!(self.end.borrow().is_none(), "already stopping");
+    fn pass_sockets(&self, stream: &UnixStream) -> std::io::Result<()> {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let mut passed = vec![self.socket.as_fd()];
-        passed.extend(self.listeners.iter().map(|listener| listener.as_fd()));
-        anyhow::ensure!(passed.len() <= fds::MOST, "too many sockets to hand over");
+        passed.extend(listeners.iter().map(|listener| listener.as_fd()));
+        fds::send(stream, &passed).map_err(Into::into)
+    }
+
+    /// Lets go of the listening sockets.
+    pub fn stop_listening(&self) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Hands over. From the moment the new process says that it serves, this one only drains; until then it
+    /// goes on as if nothing had been asked.
+    async fn hand_over(&self, mut lines: Lines, mut write: OwnedWriteHalf) -> anyhow::Result<()> {
+        anyhow::ensure!(self.end.borrow().is_none(), "already stopping");
         let stream: &UnixStream = write.as_ref();
-        stream
-            .async_io(Interest::WRITABLE, || fds::send(stream, &passed).map_err(Into::into))
-            .await
-            .context("sending the sockets")?;
-        let word = timeout(Duration::from_millis(TAKEOVER_MS), lines.next()).await;
-        match word {
-            Ok(Some(Ok(word))) if word == SERVING => {}
-            _ => anyhow::bail!("the new router did not come up; this one goes on"),
+        stream.async_io(Interest::WRITABLE, || self.pass_sockets(stream)).await.context("sending the sockets")?;
+        said(&mut lines, READY).await?;
+        self.hold.send_replace(true);
+        if let Err(error) = self.until_served(&mut lines, &mut write).await {
+            self.hold.send_replace(false);
+            return Err(error);
         }
         tracing::info!("another process has taken over; draining");
-        self.feed.abort();
         self.owns_state.store(false, Ordering::Release);
         anyhow::ensure!(self.begin(End::Replaced), "already stopping");
         loop {
-            let mut status = serde_json::to_vec(&self.desk.reporter.status())?;
-            status.push(b'\n');
-            write.write_all(&status).await.context("reporting to the new router")?;
+            self.report(&mut write).await?;
             tokio::select! {
                 // Cancel-safe: the codec keeps a partial line.
                 line = lines.next() => {
@@ -158,5 +187,24 @@ impl Control {
                 () = sleep(Duration::from_millis(REPORT_MS)) => {}
             }
         }
+    }
+
+    async fn until_served(&self, lines: &mut Lines, write: &mut OwnedWriteHalf) -> anyhow::Result<()> {
+        self.report(write).await?;
+        said(lines, SERVING).await
+    }
+
+    async fn report(&self, write: &mut OwnedWriteHalf) -> anyhow::Result<()> {
+        let mut status = serde_json::to_vec(&self.desk.reporter.status())?;
+        status.push(b'\n');
+        write.write_all(&status).await.context("reporting to the new router")
+    }
+}
+
+/// Waits for the new process to say `word`.
+async fn said(lines: &mut Lines, word: &str) -> anyhow::Result<()> {
+    match timeout(Duration::from_millis(TAKEOVER_MS), lines.next()).await {
+        Ok(Some(Ok(said))) if said == word => Ok(()),
+        _ => anyhow::bail!("the new router did not come up; this one goes on"),
     }
 }

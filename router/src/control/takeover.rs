@@ -7,16 +7,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use dinp_common::route::{RouteUpdate, RouterStatus};
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{oneshot, watch};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, LinesCodec};
 
-use super::{SERVING, connect, fds};
-use crate::report::Reporter;
+use super::{ANSWER_MS, READY, SERVING, connect, fds};
+use crate::report::{Predecessor, Reporter};
 
 /// Bytes of one status line: 100,000 instances in flight fit.
 const LINE_BYTES: usize = 8 * 1024 * 1024;
@@ -65,31 +68,51 @@ pub fn bind(control: &Path) -> anyhow::Result<UnixListener> {
 }
 
 impl Takeover {
-    /// Tells the old process that this one serves, and stays with it until it is empty: every table goes there, and
-    /// its reports count into this router's. `counted` is resolved once they do, or there is nothing to count: only
-    /// then may this process report to servers.
+    /// Makes the old process hear no server any more and counts it into this router's reports. What servers have heard
+    /// confirmed is on disk from here on, and the old process goes on serving by it.
     ///
     /// # Errors
-    /// If the old process does not follow; its requests can then not be reported.
-    pub async fn finish(
-        self,
-        reporter: &Arc<Reporter>,
-        mut table: watch::Receiver<Option<Arc<RouteUpdate>>>,
-        counted: oneshot::Sender<()>,
-    ) -> anyhow::Result<()> {
+    /// If the old process does not answer. It then goes on as if nothing had been asked.
+    pub async fn ready(self, reporter: &Arc<Reporter>) -> anyhow::Result<Replaced> {
         self.0.set_nonblocking(true)?;
         let (read, mut write) = tokio::net::UnixStream::from_std(self.0)?.into_split();
-        write.write_all(format!("{SERVING}\n").as_bytes()).await.context("telling the old router to drain")?;
+        write.write_all(format!("{READY}\n").as_bytes()).await.context("asking the old router to hold")?;
         let mut lines = FramedRead::new(read, LinesCodec::new_with_max_length(LINE_BYTES));
-        let first = lines.next().await.context("the old router is gone")??;
-        let old = reporter.predecessor(serde_json::from_str(&first).context("reading the old router's status")?);
-        // Whoever waits for it may have given up.
-        let _ = counted.send(());
+        let first = timeout(Duration::from_millis(ANSWER_MS), lines.next()).await.context("the old router does not answer")?;
+        let status = first.context("the old router is gone")??;
+        let old = reporter.predecessor(serde_json::from_str(&status).context("reading the old router's status")?);
+        Ok(Replaced { lines, write, old })
+    }
+}
+
+/// The process that is being replaced.
+pub struct Replaced {
+    lines: FramedRead<OwnedReadHalf, LinesCodec>,
+    write: OwnedWriteHalf,
+    old: Predecessor,
+}
+
+impl Replaced {
+    /// Tells the old process that this one serves, which makes it drain.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub async fn serving(&mut self) -> anyhow::Result<()> {
+        self.write.write_all(format!("{SERVING}\n").as_bytes()).await.context("telling the old router to drain")
+    }
+
+    /// Passes every table to the old process, and its reports to this router's, until it is empty.
+    ///
+    /// # Errors
+    /// If it says something else than reports.
+    pub async fn follow(mut self, mut table: watch::Receiver<Option<Arc<RouteUpdate>>>) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 // Cancel-safe: the codec keeps a partial line.
-                line = lines.next() => match line {
-                    Some(Ok(line)) => old.update(serde_json::from_str::<RouterStatus>(&line).context("reading the old router's status")?),
+                line = self.lines.next() => match line {
+                    Some(Ok(line)) => {
+                        self.old.update(serde_json::from_str::<RouterStatus>(&line).context("reading the old router's status")?);
+                    }
                     // Its end is its last word: nothing is in flight there any more.
                     Some(Err(_)) | None => return Ok(()),
                 },
@@ -98,7 +121,7 @@ impl Takeover {
                     if let Some(newest) = newest {
                         let mut line = serde_json::to_vec(&*newest)?;
                         line.push(b'\n');
-                        write.write_all(&line).await.context("passing a table to the old router")?;
+                        self.write.write_all(&line).await.context("passing a table to the old router")?;
                     }
                 }
             }

@@ -65,8 +65,16 @@ async fn a_new_process_that_dies_before_it_serves_changes_nothing() {
     let wanted = table([route("app", &[(1, app.address)])]);
     server.route(&wanted).await;
     let mut dying = std::os::unix::net::UnixStream::connect(&router.config.control).expect("connects");
-    dying.write_all(b"takeover\n").expect("asked");
+    dying.write_all(b"takeover\nready\n").expect("asked");
+    let mut report = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(&dying), &mut report).expect("a report");
+    assert!(report.contains("confirmed"), "{report}");
+    let reports = server.statuses().len();
     drop(dying);
+    until("the router to report to its server again", async || {
+        if server.statuses().len() > reports { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
     let mut more = wanted.clone();
     more.extend(table([route("more", &[])]));
     server.route(&more).await;
@@ -93,6 +101,11 @@ async fn a_stop_lets_requests_finish_and_keeps_the_table() {
     })
     .await;
     assert!(!stopping.is_finished(), "a request is in flight");
+    until("new clients to be refused", async || match tokio::net::TcpStream::connect(address).await {
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
     app.facts.release.notify_one();
     let answer = held.await.expect("answered");
     assert_eq!((answer.status, answer.headers["connection"].as_bytes()), (200, b"close".as_slice()));

@@ -134,3 +134,57 @@ async fn ambiguous_requests_reach_no_app() {
     assert!(app.requests() <= 1 && !answer.contains("/hidden"), "{answer}");
     router.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_and_expectations_are_answered_as_http_wants() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = App::start("app").await;
+    let server = Server::start(dir.path().join("routes.sock"), 1);
+    let router = Router::start(config(dir.path(), &server.feed())).await;
+    server.route(&table([route("app", &[(1, app.address)])])).await;
+    let answer = raw(router.address, "HEAD / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n").await.to_lowercase();
+    assert!(answer.starts_with("http/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(answer.contains("content-length: ") && !answer.contains("content-length: 0"), "{answer}");
+    let old = raw(router.address, "GET / HTTP/1.0\r\nHost: app.localhost\r\n\r\n").await;
+    assert!(old.contains(" 200 OK") && old.contains("app\nGET /"), "{old}");
+
+    let mut stream = tokio::net::TcpStream::connect(router.address).await.expect("connects");
+    let head =
+        b"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n";
+    stream.write_all(head).await.expect("sent");
+    let mut go_on = [0; 25];
+    tokio::time::timeout(crate::harness::PATIENCE, stream.read_exact(&mut go_on)).await.expect("in time").expect("readable");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"body").await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("readable");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("body"), "{answer}");
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_address_says_whether_it_is_ready_and_counts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = App::start("app").await;
+    let server = Server::start(dir.path().join("routes.sock"), 1);
+    let admin = crate::harness::dead_address();
+    let router = Router::start(dinp_router::Config { admin: Some(admin), ..config(dir.path(), &server.feed()) }).await;
+    let page = async |path: &'static str| {
+        crate::harness::until("the admin address", async || match Client::connect(admin).await {
+            Ok(mut client) => client.send(request(Method::GET, "admin", path, "")).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        })
+        .await
+    };
+    let early = page("/readyz").await;
+    assert!(early.status == 503 && early.text.contains("table: no routes yet"), "{}", early.text);
+    server.route(&table([route("app", &[(1, app.address)])])).await;
+    assert_eq!(page("/readyz").await.status, 200);
+    assert_eq!(get(router.address, "app.localhost", "/").await.status, 200);
+    let metrics = page("/metrics").await.text;
+    for metric in ["dinp_router_requests_total{class=\"2xx\"}", "dinp_router_table_version ", "dinp_router_request_seconds_count"]
+    {
+        assert!(metrics.contains(metric), "{metric} is not in {metrics}");
+    }
+    router.stop().await;
+}
