@@ -1,6 +1,7 @@
 //! What can go wrong with the store, as far as a caller branches on it.
 
 use dinp_common::name::AppName;
+use sqlx::error::ErrorKind;
 use sqlx::mysql::MySqlDatabaseError;
 
 /// Why the store did not do what it was asked to. Nothing was written, except where [`StoreError::OutcomeUnknown`] says so.
@@ -99,10 +100,14 @@ impl From<sqlx::Error> for StoreError {
 }
 
 fn from_database(error: &(dyn sqlx::error::DatabaseError + 'static)) -> StoreError {
+    if !matches!(error.kind(), ErrorKind::Other) {
+        return StoreError::Conflict { why: format!("a rule of the tables forbids it: {}", error.message()) };
+    }
     if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
-        // 1146: no such table, 1054: no such column.
+        // 1054: no such column, 1146: no such table, 1406: a text too long for its column.
         return match mysql.number() {
             1054 | 1146 => StoreError::Schema { why: mysql.message().to_owned() },
+            1406 => StoreError::Conflict { why: mysql.message().to_owned() },
             number => StoreError::unavailable(format!("error {number}: {}", mysql.message())),
         };
     }

@@ -20,8 +20,10 @@ use crate::url::StoreUrl;
 const REBUILD_AFTER: u32 = 3;
 /// How long one try for a connection may last: below the deadline of a call, so that the reason is known in time.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections read side by side; one more than the loops and requests that usually do.
-const CONNECTIONS: u32 = 8;
+/// Connections of one server to MySQL: loops and requests wait for each other beyond that.
+const MYSQL_CONNECTIONS: u32 = 8;
+/// Readers of the state file; each has a thread and a cache of its own.
+const SQLITE_READERS: u32 = 4;
 
 pub(crate) struct Pool {
     url: String,
@@ -42,7 +44,8 @@ impl Pool {
         let connections = match (dialect, durability) {
             // SQLite has one writer, and only writers need the durable pool.
             (Dialect::Sqlite, Durability::Durable) => 1,
-            (Dialect::Sqlite, Durability::Progress) | (Dialect::MySql, _) => CONNECTIONS,
+            (Dialect::Sqlite, Durability::Progress) => SQLITE_READERS,
+            (Dialect::MySql, Durability::Progress | Durability::Durable) => MYSQL_CONNECTIONS,
         };
         let url = url.for_driver();
         let pool = build(&url, dialect, durability, connections)?;
@@ -96,3 +99,6 @@ fn build(url: &str, dialect: Dialect, durability: Durability, connections: u32) 
         })
         .connect_lazy_with(options))
 }
+
+#[cfg(test)]
+mod tests;

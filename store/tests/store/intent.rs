@@ -93,9 +93,13 @@ on_both! {
 
     async fn a_finished_build_becomes_a_release(db: Database) {
         let deploy = uploaded(&db.store, "shop").await;
+        let fence = leader(&db.store).await;
+        let spent = Change::Progress { app: name("shop"), deploy: deploy.number, spent_ms: 7_000, failed_starts: 0 };
+        db.store.commit(&fence, &[spent]).await.expect("writes");
         let new = NewRelease { build: deploy.build, ..release(4) };
         let moved = db.store.deploy_release(&name("shop"), deploy.number, new.clone()).await.expect("answers").expect("moves on");
         assert_eq!((moved.phase, moved.to), (DeployPhase::Rollout, Some(ReleaseNo(1))));
+        assert_eq!((moved.spent_ms, moved.deadline_ms), (7_000, 67_000), "the deadline is the rollout's own");
         assert_eq!(db.store.deploy_get(&name("shop"), deploy.number).await, Ok(Some(moved)));
         let release = db.store.release_newest(&name("shop")).await.expect("reads").expect("is there");
         assert_eq!((release.spec, release.build, release.author.as_str()), (spec(4), deploy.build, "ann"));

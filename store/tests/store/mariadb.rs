@@ -59,8 +59,8 @@ fn start() -> Result<Server, String> {
         .stderr(Stdio::null())
         .spawn()
         .expect("sh starts");
-    wait_for(port, &folder)?;
-    Ok(Server { port, _guard: guard })
+    let server = Server { port, _guard: guard };
+    wait_for(port, &folder).map(|()| server)
 }
 
 fn wait_for(port: u16, folder: &Path) -> Result<(), String> {

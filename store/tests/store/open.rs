@@ -35,6 +35,14 @@ on_both! {
         assert!(matches!(&error, StoreError::Schema { why } if why.contains("0001_01_meta")), "{error}");
     }
 
+    /// A rule that is broken is no reason to try again.
+    async fn a_broken_rule_is_a_conflict(db: Database) {
+        deployed(&db.store, "shop", 1).await;
+        db.by_hand("UPDATE counters SET value = 0 WHERE name = 'event'").await;
+        let error = db.store.event_append(&note("the id is taken", None), "ann").await.expect_err("a key twice");
+        assert!(matches!(error, StoreError::Conflict { .. }) && !error.is_transient(), "{error:?}");
+    }
+
     /// Servers that start together make the tables once.
     async fn a_store_opens_many_times_at_once(db: Database) {
         let tasks: Vec<_> = (0..4).map(|_| { let url = db.url.clone(); tokio::spawn(async move { Store::open(&url).await }) }).collect();
