@@ -97,7 +97,7 @@ pub async fn tokens(session: &Session, args: Tokens) -> Result<(), Failure> {
                             text(&token.name),
                             text(&token.kind),
                             text(ago(&token.created_at)),
-                            text(&token.expires_at),
+                            text(words::ends(&token.expires_at)),
                         ]
                     });
                     session.out.table(&["ID", "NAME", "KIND", "CREATED", "ENDS"], rows.collect());

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use console::Term;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -84,7 +84,7 @@ impl Output {
             true => ContentArrangement::Dynamic,
             false => ContentArrangement::Disabled,
         });
-        table.set_header(headings.iter().map(|text| Cell::new(text).add_attribute(Attribute::Dim)));
+        table.set_header(headings);
         table.add_rows(rows);
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));

@@ -44,10 +44,11 @@ impl Progress {
         }
     }
 
-    /// What is under way now. Only a change is worth a line where nothing can be redrawn.
-    pub fn doing(&self, name: &str, text: &str) {
+    /// What is under way now. Where nothing can be redrawn only some of it is worth a line.
+    pub fn doing(&self, name: &str, text: &str, worth_a_line: bool) {
         match &self.mode {
             Mode::Silent => {}
+            Mode::Lines if !worth_a_line => {}
             Mode::Lines => anstream::eprintln!("{}  {name:<NAME$} {text}", self.clock()),
             Mode::Screen(bar) => {
                 bar.set_style(style("{spinner} {msg}"));

@@ -119,7 +119,8 @@ pub fn done(view: &DeployView, app_flag: &str, elapsed: &str) -> (&'static str, 
     match view.kind {
         DeployKind::Release | DeployKind::Rollback => {
             let undo = if view.from.is_some() { format!("   undo: dinp rollback{app_flag}") } else { String::new() };
-            ("live", format!("{}   {} in {elapsed}.{undo}", view.url, from_to(view.from, view.to)))
+            let same = if view.kind == DeployKind::Rollback { format!(" ({})", view.note) } else { String::new() };
+            ("live", format!("{}   {}{same} in {elapsed}.{undo}", view.url, from_to(view.from, view.to)))
         }
         DeployKind::Scale if view.from == view.to => ("scaled", format!("{app} to {} in {elapsed}", instances(view.wanted))),
         DeployKind::Scale => ("scaled", format!("{app}   {} in {elapsed}", from_to(view.from, view.to))),
@@ -142,10 +143,19 @@ pub fn instances(n: u32) -> String {
     if n == 1 { "1 instance".to_owned() } else { format!("{n} instances") }
 }
 
+/// Tokens of the installation itself never end; their date says so in its own way.
+pub fn ends(at: &str) -> &str {
+    if at.starts_with("9999-") { "never" } else { at }
+}
+
 pub fn draining(view: &DeployView) -> Option<String> {
     let (n, old) = (view.draining, view.from.map_or_else(|| "the old release".to_owned(), |from| from.to_string()));
     let ends = if n == 1 { "ends what it has" } else { "end what they have" };
     (n > 0).then(|| format!("{old} is draining: {} {ends} in flight, then stops", instances(n)))
+}
+
+pub fn rollout_step(view: &DeployView) -> String {
+    if view.step.is_empty() { ready(view) } else { format!("{}   {}", ready(view), view.step) }
 }
 
 pub fn ready(view: &DeployView) -> String {

@@ -25,7 +25,7 @@ enum PackError {
 
 /// Packs a folder into a file that goes when it is dropped.
 pub async fn pack(folder: &Path, progress: &Progress) -> Result<NamedTempFile, Failure> {
-    progress.doing("pack", &folder.display().to_string());
+    progress.doing("pack", &folder.display().to_string(), true);
     let temporary = |error: io::Error| Failure::new(Exit::Failed, words::cannot_write(&std::env::temp_dir(), &error));
     let packed = NamedTempFile::with_suffix(".tar.gz").map_err(temporary)?;
     let target = packed.reopen().map_err(temporary)?;

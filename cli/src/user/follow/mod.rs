@@ -1,17 +1,19 @@
 //! Watching one deploy until it is final: its build's log, each instance's step, and how it ended.
 
-use std::collections::BTreeMap;
+mod rollout;
+
 use std::future::pending;
 use std::time::Duration;
 
 use dinp_client::{Client, ClientError, Items};
-use dinp_common::api::{BuildLine, BuildView, DeployView, InstanceView, WatchEvent};
+use dinp_common::api::{BuildLine, BuildView, DeployView, WatchEvent};
 use dinp_common::build::BuildState;
 use dinp_common::deploy::{DeployKind, DeployPhase, DeployState};
-use dinp_common::instance::InstanceId;
 use dinp_common::size::human_bytes;
 use futures_util::StreamExt;
 use tokio::time::Instant;
+
+use rollout::Rollout;
 
 use super::failure::{Exit, Failure};
 use super::progress::Progress;
@@ -43,7 +45,7 @@ pub async fn conclude(
         return session.out.one(&view, view.app.as_str(), |out| out.line(words::started(&view)));
     }
     let patience = wait.timeout.unwrap_or(Duration::from_millis(view.deadline_ms) + MARGIN);
-    let mut following = Following::new(client, &progress, view);
+    let mut following = Following::new(client, &progress, view, session.out.verbose);
     let view = following.until_final(patience).await?;
     progress.clear();
     if view.state != DeployState::Succeeded {
@@ -78,8 +80,7 @@ struct Shown {
     kind: bool,
     build: Option<BuildState>,
     log_lines: u64,
-    step: String,
-    instances: BTreeMap<InstanceId, String>,
+    rollout: Rollout,
     /// Since when the server has been away.
     away: Option<Instant>,
 }
@@ -92,8 +93,9 @@ enum Woken {
 }
 
 impl<'a> Following<'a> {
-    fn new(client: &'a Client, progress: &'a Progress, view: DeployView) -> Self {
-        Self { client, progress, view, shown: Shown::default(), log: None, watch: None }
+    fn new(client: &'a Client, progress: &'a Progress, view: DeployView, verbose: bool) -> Self {
+        let shown = Shown { rollout: Rollout::new(verbose), ..Shown::default() };
+        Self { client, progress, view, shown, log: None, watch: None }
     }
 
     async fn until_final(&mut self, patience: Duration) -> Result<DeployView, Failure> {
@@ -200,8 +202,8 @@ impl<'a> Following<'a> {
         }
         self.shown.build = Some(build.state);
         match build.state {
-            BuildState::Queued => self.progress.doing("build", &format!("{}  waits for a builder", build.id)),
-            BuildState::Running => self.progress.doing("build", &format!("{}  is under way", build.id)),
+            BuildState::Queued => self.progress.doing("build", &format!("{}  waits for a builder", build.id), true),
+            BuildState::Running => self.progress.doing("build", &format!("{}  is under way", build.id), true),
             BuildState::Succeeded => {
                 self.rest_of_log().await;
                 self.progress.step("build", &built(build));
@@ -235,28 +237,15 @@ impl<'a> Following<'a> {
     }
 
     async fn say_rollout(&mut self) {
+        let now = Instant::now();
+        // Instances that cannot be read this time are read the next.
         if let Ok(page) = self.client.instances(&self.view.app).await {
-            for instance in &page.items {
-                self.say_instance(instance);
-            }
+            let lines = self.shown.rollout.instances(&self.view, &page.items, now);
+            lines.iter().for_each(|line| self.progress.detail(line));
         }
-        let step = match self.view.step.as_str() {
-            "" => words::ready(&self.view),
-            step => format!("{}   {step}", words::ready(&self.view)),
-        };
-        if !self.view.state.is_final() && self.shown.step != step {
-            self.progress.doing("roll out", &step);
-            self.shown.step = step;
-        }
-    }
-
-    fn say_instance(&mut self, instance: &InstanceView) {
-        let text = words::instance_step(instance);
-        let before = self.shown.instances.insert(instance.id.clone(), text.clone());
-        // Old instances are news only when they change.
-        let news = before.as_ref().map_or(Some(instance.release) == self.view.to, |before| *before != text);
-        if news {
-            self.progress.detail(&text);
+        if !self.view.state.is_final() {
+            let worth_a_line = self.shown.rollout.step(&self.view, now);
+            self.progress.doing("roll out", &words::rollout_step(&self.view), worth_a_line);
         }
     }
 }
