@@ -96,7 +96,7 @@ fn server_config(layout: &Layout, settings: &Settings) -> Result<dinp_server::Co
     })
 }
 
-fn agent_config(layout: &Layout, settings: &Settings) -> dinp_agent::Config {
+pub fn agent_config(layout: &Layout, settings: &Settings) -> dinp_agent::Config {
     dinp_agent::Config {
         servers: vec![format!("ws://{}", settings.panel)],
         token_file: layout.tokens().join(tokens::AGENT),

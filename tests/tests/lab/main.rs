@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use dinp_tests::{runner, tests};
 
+mod artifacts;
 mod crashes;
 mod failures;
 mod first_deploy;
 mod kill9;
+mod kinds;
 mod ours_alone;
+mod wrong_inputs;
 mod zero_loss;
 
 fn main() -> ExitCode {
@@ -18,6 +21,11 @@ fn main() -> ExitCode {
         first_deploy::curl_with_a_token_deploys,
         first_deploy::a_local_image_is_deployed_by_its_digest,
         first_deploy::the_command_line_follows_an_app_through_its_life,
+        kinds::an_archive_with_control_runs,
+        kinds::a_folder_of_static_files_is_served,
+        kinds::a_python_app_runs,
+        kinds::java_archives_run,
+        kinds::a_binary_of_another_machine_is_refused,
         zero_loss::deploys_of_one_instance_lose_nothing,
         zero_loss::deploys_of_three_instances_lose_nothing,
         zero_loss::scaling_up_and_down_loses_nothing,
@@ -28,6 +36,12 @@ fn main() -> ExitCode {
         failures::a_release_on_the_wrong_port_is_told_where_it_listens,
         failures::a_release_on_loopback_is_told_to_listen_on_all_addresses,
         failures::a_missing_image_fails_without_a_container,
+        wrong_inputs::archives_that_are_none_or_attack_are_refused,
+        wrong_inputs::a_bomb_ends_in_a_refusal_and_not_in_a_full_disk,
+        wrong_inputs::names_numbers_and_sizes_are_checked,
+        wrong_inputs::an_app_too_big_for_a_second_one_is_told_its_choices,
+        wrong_inputs::a_second_up_and_a_taken_port_are_said,
+        wrong_inputs::ctrl_c_in_an_upload_leaves_nothing_behind,
         crashes::a_killed_instance_is_replaced_and_the_others_are_unhurt,
         crashes::an_app_that_ends_by_itself_is_replaced_and_said,
         crashes::a_crash_loop_backs_off_and_other_apps_do_not_feel_it,
