@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::{Extension, Json};
-use dinp_common::api::{DeployRequest, DeployView, Page, Settings, Source};
+use dinp_common::api::{DeployRequest, DeployView, Page, Settings, Source, WatchEvent};
 use dinp_common::app::App as AppRecord;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployState};
 use dinp_common::digest::Digest;
@@ -15,7 +15,7 @@ use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
 use dinp_common::release::RunSpec;
 use dinp_store::{Intent, IntentError, NewBuild, NewRelease};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
 
 use super::changes::{self, Begun, begin};
 use super::extract::{App, Asked, Body, IfMatch, Named};
@@ -210,27 +210,38 @@ pub async fn deploy_get(
     let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait.min(limits::LONG_POLL_SECONDS));
     let mut changes = state.cluster.watch();
     let mut shown = read(&state, &name, number).await?;
-    while !shown.state.is_final() {
-        let look = deadline.min(tokio::time::Instant::now() + LOOK_AGAIN);
-        // Nothing is lost if another branch wins: each round reads the store anew.
+    while !shown.state.is_final() && tokio::time::Instant::now() < deadline {
         tokio::select! {
-            event = changes.recv() => if event == Err(RecvError::Closed) { break },
-            () = tokio::time::sleep_until(look) => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = moved(&mut changes, &name) => {}
             () = state.shutdown.cancelled() => break,
         }
-        match read(&state, &name, number).await {
-            Ok(view) => shown = view,
-            // The record of a deleted app goes with the app: that it is gone is the success.
-            Err(_) if shown.kind == DeployKind::Delete && state.store.app_get(&name).await?.is_none() => {
-                return Ok(Json(DeployView { state: DeployState::Succeeded, step: "done".to_owned(), ..shown }));
-            }
-            Err(error) => return Err(error),
-        }
-        if tokio::time::Instant::now() >= deadline {
-            break;
-        }
+        shown = again(&state, shown).await?;
     }
     Ok(Json(shown))
+}
+
+/// Until something was announced about the app, or it is time to look anyway. Cancel-safe: what is missed is read anew.
+async fn moved(changes: &mut Receiver<WatchEvent>, name: &AppName) {
+    let announced = async {
+        while let Ok(WatchEvent::App { app }) = changes.recv().await {
+            if app == name.as_str() {
+                return;
+            }
+        }
+    };
+    // The store is read again either way.
+    let _ = tokio::time::timeout(LOOK_AGAIN, announced).await;
+}
+
+/// The deploy as it is now. The record of a deleted app goes with the app: that it is gone is the success.
+pub async fn again(state: &AppState, shown: DeployView) -> ApiResult<DeployView> {
+    match read(state, &shown.app, shown.number).await {
+        Err(_) if shown.kind == DeployKind::Delete && state.store.deploy_get(&shown.app, shown.number).await?.is_none() => {
+            Ok(DeployView { state: DeployState::Succeeded, step: "done".to_owned(), ..shown })
+        }
+        read => read,
+    }
 }
 
 async fn read(state: &AppState, name: &AppName, number: DeployNo) -> ApiResult<DeployView> {

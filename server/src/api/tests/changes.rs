@@ -1,5 +1,7 @@
 use axum::body::Body;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, header};
+use dinp_common::api::{DeployView, WatchEvent};
+use dinp_common::deploy::{DeployNo, DeployState};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::plan::Change;
@@ -7,6 +9,7 @@ use dinp_common::release::ReleaseNo;
 use serde_json::json;
 
 use super::{Answer, Server, admin};
+use crate::api::deploys;
 use crate::cluster::Snapshot;
 use crate::explain::fixtures::{self, Scene, name};
 
@@ -145,22 +148,35 @@ async fn values_are_answered_to_people_but_no_value_is_in_a_note_or_an_event() {
 }
 
 #[tokio::test]
-async fn a_wait_ends_with_the_deploy_and_a_deleted_app_is_a_success() {
+async fn a_wait_ends_with_the_deploy() {
+    let server = Server::new().await;
+    server.with_live_app().await;
+    let begun = server.post("/v1/apps/hello/scale", json!({"instances": 2})).await.accepted();
+    let path = format!("/v1/apps/hello/deploys/{}", begun["number"]);
+    let end = async {
+        let deploy = DeployNo(begun["number"].as_u64().expect("a number") as u32);
+        let state = DeployState::Succeeded;
+        server.commit(vec![Change::Finish { app: name("hello"), deploy, state, failure: None }]).await;
+        server.state.cluster.announce(WatchEvent::App { app: "hello".into() });
+    };
+    assert_eq!(server.get(&path).await.json()["state"], "running");
+    let waiting = format!("{path}?wait=60");
+    let (answer, ()) = tokio::join!(server.get(&waiting), end);
+    assert_eq!(answer.json()["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_deletion_learns_that_it_is_done() {
     let server = Server::new().await;
     server.with_live_app().await;
     let begun = server.call(Method::DELETE, "/v1/apps/hello", json!({})).await.accepted();
-    let path = format!("/v1/apps/hello/deploys/{}?wait=30", begun["number"]);
-    let erase = async {
-        // The wait is under way when the app goes.
-        tokio::task::yield_now().await;
-        server.commit(vec![Change::Erase { app: name("hello") }]).await;
-        server.state.cluster.announce(dinp_common::api::WatchEvent::Lists);
-    };
-    let (answer, ()) = tokio::join!(server.get(&path), erase);
-    match answer.status {
-        StatusCode::OK => assert_eq!(answer.json()["state"], "succeeded"),
-        _ => assert_eq!(answer.problem(404, "app_not_found").code, "app_not_found"),
-    }
+    let shown: DeployView = serde_json::from_value(begun).expect("a deploy");
+    let still = deploys::again(&server.state, shown).await.expect("reads");
+    assert_eq!(still.state, DeployState::Running);
+    server.commit(vec![Change::Erase { app: name("hello") }]).await;
+    let gone = deploys::again(&server.state, still).await.expect("reads");
+    assert_eq!((gone.state, gone.step.as_str()), (DeployState::Succeeded, "done"));
+    server.get("/v1/apps/hello").await.problem(404, "app_not_found");
 }
 
 #[tokio::test]

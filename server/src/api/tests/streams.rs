@@ -108,7 +108,7 @@ async fn logs_of_several_instances_come_in_the_order_of_their_times() {
     server.with_live_app().await;
     let mut link = server.state.cluster.agent_joined(&fixtures::node());
     let agent = async {
-        for lines in [["01", "03"], ["02", "04"]] {
+        for lines in [["02", "04"], ["01", "03"]] {
             let ServerMessage::Ask { id, ask: Ask::Logs { instance, tail, follow } } =
                 link.messages.recv().await.expect("a question")
             else {
