@@ -97,7 +97,7 @@ fn scaled(deploy: &DeployView, wanted: u32, before: Option<u32>) -> Markup {
             @if let Some(before) = before.filter(|before| *before != wanted && *before > 0) {
                 form method="post" action=(action) hx-post=(action) hx-swap="none" {
                     input type="hidden" name="instances" value=(before);
-                    button.slim type="submit" data-dismiss { "Undo" }
+                    button.slim type="submit" { "Undo" }
                 }
             }
         }

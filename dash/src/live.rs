@@ -52,7 +52,10 @@ impl Ask {
             ("overview", Some(app), None) => Topic::Overview { app },
             ("releases", Some(app), None) => Topic::Releases { app },
             ("events", Some(app), None) => Topic::Events { app },
-            ("head", Some(app), None) => Topic::Head { app },
+            ("logs", Some(app), None) => Topic::Head { app, word: "logs" },
+            ("settings", Some(app), None) => Topic::Head { app, word: "settings" },
+            ("rollback", Some(app), None) => Topic::Head { app, word: "rollback" },
+            ("history", Some(app), None) => Topic::Head { app, word: "events" },
             ("deploy", Some(app), Some(number)) => Topic::Deploy { app, number },
             _ => return None,
         })
@@ -78,6 +81,8 @@ pub(crate) enum Topic {
     /// A page of which only the head is live.
     Head {
         app: AppName,
+        /// For the browser's tab.
+        word: &'static str,
     },
     Deploy {
         app: AppName,
@@ -112,7 +117,7 @@ impl Topic {
             Self::Overview { app } => pages::overview::look(client, app).await,
             Self::Releases { app } => pages::releases::look(client, app).await,
             Self::Events { app } => pages::events::look(client, app, None).await,
-            Self::Head { app } => pages::app::look(client, app).await,
+            Self::Head { app, word } => pages::app::look(client, app, word).await,
             Self::Deploy { app, number } => pages::deploy::look(client, app, *number).await,
         }
     }
@@ -120,8 +125,8 @@ impl Topic {
     fn app(&self) -> Option<&AppName> {
         match self {
             Self::Apps { .. } => None,
-            Self::Overview { app } | Self::Releases { app } | Self::Events { app } | Self::Head { app } => Some(app),
-            Self::Deploy { app, .. } => Some(app),
+            Self::Overview { app } | Self::Releases { app } | Self::Events { app } => Some(app),
+            Self::Head { app, .. } | Self::Deploy { app, .. } => Some(app),
         }
     }
 
@@ -237,6 +242,7 @@ impl Feed {
         if message.is_empty() {
             return None;
         }
+        message.push_str(&partial("#tone", "outerMorph", &shell::tone(seen.tone)).0);
         message.push_str(&html! { title { (seen.title) } }.0);
         Some(message)
     }

@@ -58,9 +58,9 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// The live head alone, for pages that have no other live part.
-pub(crate) async fn look(client: &Client, app: &AppName) -> Result<Seen, Refusal> {
+pub(crate) async fn look(client: &Client, app: &AppName, word: &str) -> Result<Seen, Refusal> {
     let detail = read(client, app).await?;
-    Ok(Seen { title: title(&detail), tone: tone(&detail), parts: vec![("head", head(&detail))] })
+    Ok(Seen { title: format!("{} · {word}", title(&detail)), tone: tone(&detail), parts: vec![("head", head(&detail))] })
 }
 
 pub(crate) fn tone(detail: &AppDetail) -> Tone {

@@ -83,7 +83,10 @@ fn head(deploy: &DeployView) -> Markup {
         div.head {
             h1 { "Deploy " (deploy.number) " of " (deploy.app) }
             (status::deploy(deploy.state))
-            span.muted { (releases::change(deploy)) " · " (parts::duration(deploy.spent_ms)) }
+            span.muted {
+                @if deploy.from.is_some() || deploy.to.is_some() { (releases::change(deploy)) " · " }
+                (parts::duration(deploy.spent_ms))
+            }
         }
         p.lede { (deploy.note) " · " (deploy.author) " · " (parts::ago(&deploy.created_at)) }
     }

@@ -32,7 +32,7 @@ pub(crate) async fn show(signed: Signed, Path(name): Path<AppName>, Query(ask): 
         }
     };
     // Older pages do not change, so only their head is live.
-    let page = if ask.before.is_some() { "head" } else { "events" };
+    let page = if ask.before.is_some() { "history" } else { "events" };
     Ok(app::page(&detail, &seen, "events", &format!("/ui/stream?page={page}&app={name}"), &body))
 }
 
@@ -52,5 +52,5 @@ pub(crate) async fn look(client: &Client, name: &AppName, before: Option<u64>) -
         }
     };
     let parts = vec![("head", app::head(&detail)), ("events", part)];
-    Ok(Seen { title: format!("Events – {name}"), tone: app::tone(&detail), parts })
+    Ok(Seen { title: format!("{} · events", app::title(&detail)), tone: app::tone(&detail), parts })
 }

@@ -18,7 +18,7 @@ pub(crate) struct Ask {
 
 pub(crate) async fn show(signed: Signed, Path(name): Path<AppName>, Query(ask): Query<Ask>) -> Result<Markup, Refusal> {
     let detail = app::read(&signed.client, &name).await?;
-    let seen = app::look(&signed.client, &name).await?;
+    let seen = app::look(&signed.client, &name, "logs").await?;
     let chosen = ask.instance.as_ref().map(InstanceId::as_str);
     let body = html! {
         section.panel aria-labelledby="log-title" {
@@ -29,5 +29,5 @@ pub(crate) async fn show(signed: Signed, Path(name): Path<AppName>, Query(ask): 
             (logs::of_app(&name, &detail.instances, chosen, true))
         }
     };
-    Ok(app::page(&detail, &seen, "logs", &format!("/ui/stream?page=head&app={name}"), &body))
+    Ok(app::page(&detail, &seen, "logs", &format!("/ui/stream?page=logs&app={name}"), &body))
 }

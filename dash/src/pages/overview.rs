@@ -121,11 +121,11 @@ fn scale(detail: &AppDetail) -> Markup {
             span.muted.small { "Stopped; " (app.instances_when_started) " when started" }
         } @else if app.release.is_some() {
             form.stepper method="post" action=(action) hx-post=(action) hx-swap="none" {
-                label.sr for="instances" { "Instances wanted" }
+                label.sr for="wanted" { "Instances wanted" }
                 input type="hidden" name="before" value=(app.instances_wanted);
                 span.group {
                     button type="button" value="-1" data-step aria-label="One instance less" { "−" }
-                    input #instances type="number" name="instances" min="1" max=(INSTANCES_PER_APP) required
+                    input #wanted type="number" name="instances" min="1" max=(INSTANCES_PER_APP) required
                         value=(app.instances_wanted) autocomplete="off";
                     button type="button" value="1" data-step aria-label="One instance more" { "+" }
                 }

@@ -38,7 +38,7 @@ pub(crate) async fn look(client: &Client, name: &AppName) -> Result<Seen, Refusa
     let releases = client.releases(name, &newest(RELEASES)).await?;
     let deploys = client.deploys(name, &newest(DEPLOYS)).await?;
     Ok(Seen {
-        title: format!("Releases – {name}"),
+        title: format!("{} · releases", app::title(&detail)),
         tone: app::tone(&detail),
         parts: vec![
             ("head", app::head(&detail)),

@@ -23,7 +23,7 @@ pub(crate) async fn show(signed: Signed, Path((name, to)): Path<(AppName, Releas
     let no_release = || Problem::new(404, "release_not_found", format!("{name} has no release {to}."));
     let target = find(&|release| release.number == to).ok_or_else(no_release)?;
     let live = find(&|release| release.live);
-    let seen = app::look(&signed.client, &name).await?;
+    let seen = app::look(&signed.client, &name, "rollback").await?;
     let body = html! {
         section.panel.page-narrow aria-labelledby="back-title" {
             header { h2 #back-title { "Roll back to " (to) } }
@@ -45,7 +45,7 @@ pub(crate) async fn show(signed: Signed, Path((name, to)): Path<(AppName, Releas
             }
         }
     };
-    Ok(app::page(&detail, &seen, "releases", &format!("/ui/stream?page=head&app={name}"), &body))
+    Ok(app::page(&detail, &seen, "releases", &format!("/ui/stream?page=rollback&app={name}"), &body))
 }
 
 fn differences(live: &ReleaseView, target: &ReleaseView) -> Markup {

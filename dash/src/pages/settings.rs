@@ -12,10 +12,9 @@ use crate::view::path;
 
 pub(crate) async fn show(signed: Signed, Path(name): Path<AppName>) -> Result<Markup, Refusal> {
     let detail = app::read(&signed.client, &name).await?;
-    let mut seen = app::look(&signed.client, &name).await?;
-    seen.title = format!("Settings – {name}");
+    let seen = app::look(&signed.client, &name, "settings").await?;
     let body = html! { div.page-narrow.stack { (run_panel(&detail)) (delete_panel(&name)) } };
-    Ok(app::page(&detail, &seen, "settings", &format!("/ui/stream?page=head&app={name}"), &body))
+    Ok(app::page(&detail, &seen, "settings", &format!("/ui/stream?page=settings&app={name}"), &body))
 }
 
 fn run_panel(detail: &AppDetail) -> Markup {

@@ -40,11 +40,14 @@ fn steps(deploy: &DeployView, instances: &[InstanceView]) -> Vec<Step> {
     let notes = [build_note(deploy), of(started), of(deploy.ready), String::new()];
     let words = ["Build", "Start", "Healthy", "Routed"];
     let skip = usize::from(deploy.build.is_none());
-    let current = done.iter().position(|done| !done).unwrap_or(words.len()).max(skip);
+    let failed = deploy.failure.as_ref().and_then(|failure| failed_step(failure.cause));
+    let reached = done.iter().position(|done| !done).unwrap_or(words.len());
+    let current = failed.unwrap_or(reached).max(skip);
     let at = |n: usize| match (done[n], n == current, deploy.state) {
+        (_, true, DeployState::Failed) => Stand::Failed,
         (true, _, _) => Stand::Done,
         (_, true, DeployState::Running) => Stand::Active,
-        (_, true, DeployState::Failed) => Stand::Failed,
+        _ if n < current && failed.is_some() => Stand::Done,
         _ => Stand::Waiting,
     };
     let step = |n: usize, note: String| Step {
@@ -53,6 +56,17 @@ fn steps(deploy: &DeployView, instances: &[InstanceView]) -> Vec<Step> {
         note: if at(n) == Stand::Waiting { String::new() } else { note },
     };
     notes.into_iter().enumerate().skip(skip).map(|(n, note)| step(n, note)).collect()
+}
+
+/// The step at which a cause ends a deploy; a deadline can strike anywhere.
+fn failed_step(cause: Cause) -> Option<usize> {
+    match cause {
+        Cause::BuildFailed => Some(0),
+        Cause::ImageMissing | Cause::CrashedOnStart | Cause::NoRoom | Cause::StartFailed => Some(1),
+        Cause::NeverHealthy | Cause::WrongAddress => Some(2),
+        Cause::NotRouted => Some(3),
+        Cause::Deadline => None,
+    }
 }
 
 /// Instances of the new release whose container runs.

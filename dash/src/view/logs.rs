@@ -9,7 +9,7 @@ use maud::{Markup, html};
 pub(crate) fn of_app(app: &AppName, instances: &[InstanceView], chosen: Option<&str>, tall: bool) -> Markup {
     let instance = chosen.map(|id| format!("?instance={id}")).unwrap_or_default();
     html! {
-        log-view class=[tall.then_some("tall")] data-src={ "/ui/apps/" (app) "/logs" (instance) } {
+        log-view.tall[tall] data-src={ "/ui/apps/" (app) "/logs" (instance) } {
             (lines(&format!("Log of {app}"), "Nothing written yet. What the app writes to its output appears here."))
             (bar(html! {
                 @if tall { (choice(instances, chosen)) }

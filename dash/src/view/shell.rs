@@ -47,6 +47,7 @@ pub(crate) fn page(page: &Page<'_>) -> Markup {
                 @if let Some(stream) = &page.stream {
                     div #live hidden hx-sse:connect=(stream) hx-trigger="load, reconnect" hx-swap="innerHTML" {}
                 }
+                (tone(page.tone))
                 div #stale role="status" hidden {}
                 div #toasts role="status" {}
             }
@@ -66,6 +67,11 @@ fn top(signed: bool) -> Markup {
             }
         }
     }
+}
+
+/// The tab's icon follows this element.
+pub(crate) fn tone(tone: Tone) -> Markup {
+    html! { div #tone hidden data-icon=(tone.icon()) {} }
 }
 
 /// A live part: the stream replaces it by its id.
@@ -91,7 +97,7 @@ pub(crate) fn crumbs(parts: &[(&str, &str)]) -> Markup {
         nav.crumbs aria-label="Breadcrumbs" {
             @for (n, (href, word)) in parts.iter().enumerate() {
                 @if n > 0 { " / " }
-                a href=(href) { (word) }
+                @if n + 1 < parts.len() { a href=(href) { (word) } } @else { span aria-current="page" { (word) } }
             }
         }
     }

@@ -86,6 +86,7 @@ document.addEventListener("htmx:finally:request", (event) => {
   const form = event.target.closest?.("form");
   if (!form) return;
   busy(form, false);
+  form.closest(".toast")?.remove();
   for (const input of form.querySelectorAll("input[name=instances]")) hint(input);
 });
 // Back from the browser's own page cache, a form must not stay busy.

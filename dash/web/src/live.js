@@ -1,5 +1,6 @@
 // The page's one stream. htmx opens it, morphs what it brings and closes it while the tab is hidden;
 // this file says so when it is lost, and greys the live parts when it stays lost.
+import htmx from "htmx.org/dist/htmx.esm.js";
 import { clock } from "./time.js";
 
 /** After this long without a stream, what stands on the page is shown as old. */
@@ -57,9 +58,13 @@ for (const name of ["htmx:response:error", "htmx:error"]) {
     if (!isSource(event)) return;
     if (event.detail.ctx?.response?.status === 401) location.reload();
     lost();
-    setTimeout(() => source() && window.htmx.trigger(source(), "reconnect"), RETRY_MS);
+    setTimeout(() => source() && htmx.trigger(source(), "reconnect"), RETRY_MS);
   });
 }
+// What the page is about was deleted.
+document.addEventListener("gone", (event) => {
+  if (isSource(event)) location.assign(`/apps?gone=${encodeURIComponent(location.pathname.split("/")[2] ?? "")}`);
+});
 document.addEventListener("visibilitychange", () => {
   // A stream closed on purpose is not lost; it gets its time to come back.
   if (!document.hidden) heard = Date.now();
@@ -69,3 +74,12 @@ setInterval(() => {
   if (Date.now() - heard > SILENT_AFTER_MS) lost();
   if (lostAt !== null && Date.now() - lostAt > GREY_AFTER_MS) document.body.setAttribute("data-stale", "");
 }, 1_000);
+
+// A tile whose state changes shows it for a moment.
+htmx.registerExtension("dinp-tiles", {
+  htmx_before_morph_attr: (element, { attrName }) => {
+    if (attrName !== "data-status") return;
+    setTimeout(() => element.classList.add("changed"));
+    element.addEventListener("animationend", () => element.classList.remove("changed"), { once: true });
+  },
+});
