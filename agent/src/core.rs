@@ -126,7 +126,7 @@ impl Core {
         let kept_at = loaded.assignments.as_ref().map(Assignments::at);
         published.gate.send_replace(loaded.gate.clone());
         Self {
-            kept: Saver::spawn(state.clone(), ASSIGNMENTS, 0),
+            kept: Saver::spawn(&executor.tasks, state.clone(), ASSIGNMENTS, 0),
             state,
             machine: Convergence::new(loaded.addresses, loaded.assignments),
             gate: loaded.gate,

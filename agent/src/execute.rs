@@ -17,6 +17,7 @@ use crate::engine::{Engine, Host, outcome};
 use crate::exit::examine;
 use crate::probe;
 use crate::saver::Saver;
+use crate::tasks::Tasks;
 
 /// How long a start waits for the address table to be on disk.
 const TABLE_WITHIN: Duration = Duration::from_secs(5);
@@ -27,12 +28,13 @@ pub struct Executor {
     pub inputs: mpsc::Sender<Input>,
     pub relist: Nudge,
     pub table: Saver<Addresses>,
+    pub tasks: Tasks,
     probes: HashMap<InstanceId, AbortHandle>,
 }
 
 impl Executor {
-    pub fn new(engine: Arc<Engine>, inputs: mpsc::Sender<Input>, relist: Nudge, table: Saver<Addresses>) -> Self {
-        Self { engine, inputs, relist, table, probes: HashMap::new() }
+    pub fn new(engine: Arc<Engine>, inputs: mpsc::Sender<Input>, relist: Nudge, table: Saver<Addresses>, tasks: Tasks) -> Self {
+        Self { engine, inputs, relist, table, tasks, probes: HashMap::new() }
     }
 
     /// Begins an effect. `revision` is that of the address table it was decided with, `host` where it happens.
@@ -49,8 +51,8 @@ impl Executor {
             }
             Effect::Probe { instance, container, run, target, check } => {
                 let target = probe::Target { instance: instance.clone(), container, run, address: target, check };
-                let task = tokio::spawn(probe::run(self.engine.clone(), target, self.inputs.clone()));
-                if let Some(before) = self.probes.insert(instance, task.abort_handle()) {
+                let task = self.tasks.spawn(probe::run(self.engine.clone(), target, self.inputs.clone()));
+                if let Some(before) = self.probes.insert(instance, task) {
                     before.abort();
                 }
             }
@@ -65,7 +67,7 @@ impl Executor {
 
     fn answer(&self, event: impl Future<Output = Event> + Send + 'static) {
         let inputs = self.inputs.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             // The core has ended only if the agent is stopping.
             let _ = inputs.send(Input::Event(event.await)).await;
         });

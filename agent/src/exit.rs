@@ -11,13 +11,14 @@ use futures_util::StreamExt;
 
 use crate::engine::{Engine, READ_DEADLINE};
 
-/// How long a report of a crash may wait for its details, once Docker has announced the end and the code.
-const DETAILS_WITHIN: Duration = Duration::from_millis(300);
+/// How long a report of a crash may wait for its details, once Docker has announced the end and the code. This takes
+/// milliseconds unless the machine is very busy, and an instance that has ended is reported unhealthy meanwhile.
+const DETAILS_WITHIN: Duration = Duration::from_secs(3);
 /// Lines read back; the last 32 KiB of them are kept.
 const LINES: &str = "1000";
 
-/// Reads how a container ended. With a code that Docker has announced, this takes no longer than 300 ms and falls
-/// back on that code alone.
+/// Reads how a container ended. With a code that Docker has announced, this takes no longer than 3 s and falls back
+/// on that code alone.
 pub async fn examine(engine: &Engine, container: &str, code: Option<i64>) -> Found {
     let within = if code.is_some() { DETAILS_WITHIN } else { READ_DEADLINE };
     let mut output = Vec::new();

@@ -16,10 +16,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 pub async fn run(engine: Arc<Engine>, cluster: ClusterId, mut kept: watch::Receiver<ImagesKept>) {
     loop {
         let now = kept.borrow_and_update().clone();
-        if now.settled.is_some() {
-            if let Err(error) = pass(&engine, &cluster, &now).await {
-                tracing::debug!("no images are removed now: {error}");
-            }
+        if now.settled.is_some()
+            && let Err(error) = pass(&engine, &cluster, &now).await
+        {
+            tracing::debug!("no images are removed now: {error}");
         }
         match tokio::time::timeout(LOOK_EVERY, kept.changed()).await {
             Ok(Ok(())) | Err(_) => {}

@@ -17,11 +17,14 @@ mod link;
 mod network;
 mod observe;
 mod probe;
+mod purge;
 mod run;
 mod saver;
 mod state;
+mod tasks;
 
 pub use config::Config;
+pub use purge::purge;
 pub use run::run;
 
 /// Points at which a test can kill the agent, each right after the step it names.

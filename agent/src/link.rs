@@ -41,18 +41,18 @@ pub struct Shared {
 pub async fn run(server: Uri, shared: Shared) {
     let mut pause = PAUSE_FIRST;
     let mut seq = 0;
-    let mut said = None;
+    let mut said = false;
     loop {
         let began = Instant::now();
         let error = session::run(&server, &shared, &mut seq).await;
         if began.elapsed() >= GOOD_AFTER {
-            (pause, said) = (PAUSE_FIRST, None);
+            (pause, said) = (PAUSE_FIRST, false);
         }
-        // Logged once, not at every try of a long outage.
-        let why = format!("{error:#}");
-        if said.as_ref() != Some(&why) {
-            tracing::warn!(%server, "no connection to the server: {why}");
-            said = Some(why);
+        // Said once, not at every try of a long outage.
+        if std::mem::replace(&mut said, true) {
+            tracing::debug!(%server, "still no connection to the server: {error:#}");
+        } else {
+            tracing::warn!(%server, "no connection to the server: {error:#}");
         }
         tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
         pause = (pause * 2).min(PAUSE_MAX);

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{CHANGE_DEADLINE, Engine, EngineError, Lane, READ_DEADLINE};
 use crate::state::{NETWORK, StateDir};
-pub use subnet::Subnet;
+pub use firewall::remove as remove_rules;
+use subnet::Subnet;
 
 /// How often the network is looked at, and made again where somebody removed it.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);

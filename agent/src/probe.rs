@@ -109,15 +109,13 @@ async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Result<(), S
     let mut connection = std::pin::pin!(connection);
     let mut answer = std::pin::pin!(sender.send_request(request));
     // The answer is polled first: a connection that closes after it must not hide it.
-    let answer = loop {
-        tokio::select! {
-            biased;
-            answer = &mut answer => break answer,
-            ended = &mut connection => match ended {
-                Ok(()) => break answer.await,
-                Err(error) => return Err(format!("no HTTP answer: {error}")),
-            },
-        }
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => return Err(format!("no HTTP answer: {error}")),
+        },
     };
     match answer.map_err(|error| format!("no HTTP answer: {error}"))?.status() {
         status if status.is_success() || status.is_redirection() => Ok(()),

@@ -23,6 +23,7 @@ use crate::network::{self, Owner};
 use crate::observe::Observer;
 use crate::saver::Saver;
 use crate::state::{ADDRESSES, StateDir};
+use crate::tasks::Tasks;
 use crate::{facts, images, link};
 
 /// The pause after the network could not be made.
@@ -48,8 +49,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (images, kept) = watch::channel(ImagesKept::default());
     let (facts, known) = watch::channel(facts::at_start(&config.zone, &config.labels));
 
-    let table = Saver::spawn(state.clone(), ADDRESSES, loaded.table_revision());
-    let executor = Executor::new(engine.clone(), inputs.clone(), relist.clone(), table);
+    let short = Tasks::default();
+    let table = Saver::spawn(&short, state.clone(), ADDRESSES, loaded.table_revision());
+    let executor = Executor::new(engine.clone(), inputs.clone(), relist.clone(), table, short.clone());
     let published = Published { observed, gate, images, mark: mark.clone() };
     let core = Core::new(state.clone(), loaded, executor, published);
 
@@ -78,16 +80,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
     tasks.spawn(with_docker(WithDocker { config, node, state, engine, inputs, relist, mark, joined, kept }));
 
-    tokio::select! {
+    let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
-        Some(ended) = tasks.join_next() => {
-            if shutdown.is_cancelled() {
-                return Ok(());
-            }
-            ended.context("a task of the agent failed")?;
-            anyhow::bail!("a task of the agent ended")
-        }
-    }
+        Some(ended) = tasks.join_next() => match ended {
+            _ if shutdown.is_cancelled() => Ok(()),
+            Ok(()) => Err(anyhow::anyhow!("a task of the agent ended")),
+            Err(error) => Err(error).context("a task of the agent failed"),
+        },
+    };
+    tasks.shutdown().await;
+    short.end().await;
+    ended
 }
 
 struct WithDocker {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::state::StateDir;
+use crate::tasks::Tasks;
 
 /// The pause after a write that failed, as on a full disk.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -34,13 +35,16 @@ struct Saved {
 
 impl<T: Serialize + Send + Sync + 'static> Saver<T> {
     /// Keeps `name` up to date; `version` is on disk already. Ends when the last handle is dropped.
-    pub fn spawn(state: StateDir, name: &'static str, version: u64) -> Self {
+    pub fn spawn(tasks: &Tasks, state: StateDir, name: &'static str, version: u64) -> Self {
         let (newest, mut newer) = watch::channel(None::<(u64, Arc<T>)>);
         let (report, saved) = watch::channel(Saved { version, problem: None });
-        tokio::spawn(async move {
-            while newer.changed().await.is_ok() {
+        let stopping = tasks.stopping();
+        // A write that has begun is waited for: it must not reach a disk that another agent uses by then.
+        tasks.spawn_whole(async move {
+            while let Some(Ok(())) = stopping.run_until_cancelled(newer.changed()).await {
                 loop {
-                    let Some((version, value)) = newer.borrow_and_update().clone() else { break };
+                    let newest = newer.borrow_and_update().clone();
+                    let Some((version, value)) = newest else { break };
                     let state = state.clone();
                     let written = tokio::task::spawn_blocking(move || state.write(name, &*value)).await;
                     let Some(why) = written.map_err(anyhow::Error::from).flatten().err() else {
@@ -49,7 +53,9 @@ impl<T: Serialize + Send + Sync + 'static> Saver<T> {
                     };
                     tracing::error!("{why:#}");
                     report.send_modify(|saved| saved.problem = Some(format!("{why:#}")));
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    if stopping.run_until_cancelled(tokio::time::sleep(AGAIN_AFTER)).await.is_none() {
+                        return;
+                    }
                 }
             }
         });
@@ -83,7 +89,7 @@ mod tests {
     async fn a_version_counts_as_saved_only_once_it_is_on_disk() {
         let folder = tempfile::tempdir().expect("a folder");
         let state = StateDir::open(folder.path()).expect("opens");
-        let saver = Saver::spawn(state.clone(), "n.json", 0);
+        let saver = Saver::spawn(&Tasks::default(), state.clone(), "n.json", 0);
         assert_eq!(saver.saved(0, Duration::ZERO).await, Ok(()));
         saver.save(5, 50u32);
         assert_eq!(saver.saved(5, Duration::from_secs(5)).await, Ok(()));

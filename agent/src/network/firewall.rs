@@ -30,6 +30,15 @@ pub async fn apply(bridge: &str, host_ports: &[u16]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Takes the rules back. True if there were any.
+pub async fn remove(bridge: &str) -> bool {
+    let chain = format!("DINP-{bridge}");
+    // Each fails where the rule or the chain does not exist, which is what is wanted.
+    let _ = iptables(&["-D", "INPUT", "-i", bridge, "-j", &chain]).await;
+    let _ = iptables(&["-F", &chain]).await;
+    iptables(&["-X", &chain]).await.is_ok()
+}
+
 fn rules(host_ports: &[u16]) -> Vec<Vec<String>> {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let mut rules = vec![owned(&["-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT"])];

@@ -9,7 +9,7 @@ use dinp_common::instance::Seen;
 use dinp_common::name::AppName;
 use dinp_common::release::ReleaseNo;
 
-use super::{RESTART_FIRST, RESTART_MAX, RETRY_AFTER, TRIES};
+use super::{EXIT_READ_WITHIN, RESTART_FIRST, RESTART_MAX, RETRY_AFTER, TRIES};
 
 /// An operation under way. There is never more than one for an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,12 +126,12 @@ impl Track {
     }
 
     /// What is reported. An ended container stays `Running` for the milliseconds in which its exit is read, so that
-    /// an `Exited` is always complete.
-    pub fn seen(&self, address: Option<Ipv4Addr>, port: u16) -> Seen {
+    /// an `Exited` is always complete; where that takes longer, it is at least unhealthy.
+    pub fn seen(&self, now: Duration, address: Option<Ipv4Addr>, port: u16) -> Seen {
         match &self.phase {
             Phase::Waiting(step) => Seen::Pending { step: self.step().unwrap_or(step).to_owned() },
             Phase::Alive | Phase::Dead(None) => match address {
-                Some(address) => Seen::Running { address: (address, port).into(), health: self.health.clone() },
+                Some(address) => Seen::Running { address: (address, port).into(), health: self.health_at(now) },
                 None => Seen::Failed { why: "its container runs at no address of this node's network".to_owned() },
             },
             Phase::Dead(Some(exit)) => Seen::Exited { exit: exit.clone() },
@@ -139,6 +139,20 @@ impl Track {
             Phase::Ending { .. } => Seen::Stopping,
             Phase::Gone => Seen::Gone,
         }
+    }
+
+    fn health_at(&self, now: Duration) -> Health {
+        match (&self.phase, &self.health) {
+            (Phase::Dead(None), Health::Healthy) if now >= self.exit_overdue() => {
+                Health::Unhealthy { last: "its container has ended, and Docker is slow to say how".to_owned() }
+            }
+            (_, health) => health.clone(),
+        }
+    }
+
+    /// When an exit that is still being read is reported in part.
+    pub fn exit_overdue(&self) -> Duration {
+        self.ended_at + EXIT_READ_WITHIN
     }
 
     fn step(&self) -> Option<&'static str> {

@@ -31,19 +31,19 @@ impl Convergence {
         Observed {
             complete: self.complete(now),
             assignment: self.level.as_ref().map(|level| level.at),
-            instances: assigned.filter_map(|wanted| Some((wanted.instance.clone(), self.instance(wanted)?))).collect(),
+            instances: assigned.filter_map(|wanted| Some((wanted.instance.clone(), self.instance(now, wanted)?))).collect(),
             cooling: self.addresses.cooling(),
             orphans: self.orphans(),
             addresses: self.addresses.capacity(),
         }
     }
 
-    fn instance(&self, wanted: &Assignment) -> Option<InstanceReport> {
+    fn instance(&self, now: Duration, wanted: &Assignment) -> Option<InstanceReport> {
         let track = self.tracks.get(&wanted.instance)?;
         Some(InstanceReport {
             app: wanted.app.clone(),
             release: wanted.release,
-            seen: track.seen(self.addresses.used_by(&wanted.instance), wanted.spec.port),
+            seen: track.seen(now, self.addresses.used_by(&wanted.instance), wanted.spec.port),
             listening: track.listening.clone(),
             restarts: track.restarts,
         })
@@ -76,13 +76,14 @@ impl Convergence {
             return settles;
         }
         let assigned = self.level.iter().flat_map(|level| level.instances.values());
-        let dues = assigned.filter_map(|wanted| self.due(wanted, self.tracks.get(&wanted.instance)?));
+        let dues = assigned.filter_map(|wanted| self.due(now, wanted, self.tracks.get(&wanted.instance)?));
         dues.chain(settles).min()
     }
 
-    fn due(&self, wanted: &Assignment, track: &Track) -> Option<Duration> {
+    fn due(&self, now: Duration, wanted: &Assignment, track: &Track) -> Option<Duration> {
         if track.op.is_some() {
-            return None;
+            let overdue = (track.phase == Phase::Dead(None)).then(|| track.exit_overdue());
+            return overdue.filter(|at| *at > now);
         }
         let due = match &track.phase {
             Phase::Ending { term: Some(term), kill } => kill.map_or(*term + grace(wanted), |kill| kill + KILL_AGAIN),

@@ -164,6 +164,19 @@ fn with_a_leader_a_crash_is_reported_and_not_restarted() {
 }
 
 #[test]
+fn an_exit_that_is_slow_to_be_read_is_unhealthy_meanwhile() {
+    let mut node = Node::with_one_running();
+    node.event(Event::Probed { instance: id(1), run: 1, health: Health::Healthy, listening: vec![] });
+    node.event(Event::Died { instance: id(1), code: Some(3) });
+    assert!(matches!(node.seen(1), Seen::Running { health: Health::Healthy, .. }));
+    let due = node.machine.next_due(node.now).expect("something is due");
+    assert_eq!(due - node.now, crate::agent::EXIT_READ_WITHIN);
+    node.now = due;
+    assert!(matches!(node.seen(1), Seen::Running { health: Health::Unhealthy { .. }, .. }));
+    assert_eq!(node.machine.next_due(node.now), None);
+}
+
+#[test]
 fn without_a_leader_it_restarts_in_place_with_back_off() {
     let mut node = Node::with_one_exited();
     assert_eq!(node.after(LEADERLESS_AFTER.as_secs_f64() - 0.1), []);
