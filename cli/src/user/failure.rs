@@ -153,6 +153,9 @@ impl std::error::Error for Failure {}
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.status {
+            // Refused before it began, for what would also have made it fail.
+            _ if problem.code == "no_room" => Exit::NoRoom,
+            _ if problem.code == "image_missing" => Exit::Failed,
             401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
             409 | 412 => Exit::Conflict,
@@ -160,8 +163,10 @@ impl From<Problem> for Failure {
             400..500 => Exit::Usage,
             _ => Exit::Failed,
         };
+        // A single wrong field is often the whole story, told already.
+        let fields = problem.errors.iter().filter(|error| error.detail != problem.detail);
+        let fields: Vec<String> = fields.map(|error| format!("{}: {}", error.pointer, error.detail)).collect();
         let mut failure = Self::new(exit, problem.detail);
-        let fields: Vec<String> = problem.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect();
         failure.0.why = (!fields.is_empty()).then(|| fields.join("\n"));
         failure.0.now = problem.now;
         failure.0.fix = problem.suggestion.or_else(|| (problem.status == 401).then(|| words::LOG_IN.to_owned()));

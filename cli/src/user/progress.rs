@@ -9,6 +9,8 @@ use owo_colors::OwoColorize;
 
 /// Redraws of the spinner: often enough to look alive, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(120);
+/// One line, cut to the terminal's width: a second one would stay behind when it is redrawn.
+const UNDER_WAY: &str = "{spinner} {wide_msg}";
 /// Columns of a step's name.
 const NAME: usize = 9;
 
@@ -40,7 +42,12 @@ impl Progress {
         match &self.mode {
             Mode::Silent => {}
             Mode::Lines => anstream::eprintln!("{}  {name:<NAME$} {text}", self.clock()),
-            Mode::Screen(bar) => bar.suspend(|| anstream::eprintln!("{} {name:<NAME$} {text}", "✓".green())),
+            Mode::Screen(bar) => {
+                // What was under way is done, and must not stand below its own end.
+                bar.set_style(style(UNDER_WAY));
+                bar.set_message("");
+                bar.suspend(|| anstream::eprintln!("{} {name:<NAME$} {text}", "✓".green()));
+            }
         }
     }
 
@@ -51,7 +58,7 @@ impl Progress {
             Mode::Lines if !worth_a_line => {}
             Mode::Lines => anstream::eprintln!("{}  {name:<NAME$} {text}", self.clock()),
             Mode::Screen(bar) => {
-                bar.set_style(style("{spinner} {msg}"));
+                bar.set_style(style(UNDER_WAY));
                 bar.set_message(format!("{name:<NAME$} {text}"));
                 bar.enable_steady_tick(TICK);
             }
@@ -109,7 +116,7 @@ impl Drop for Progress {
 
 fn spinner() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    bar.set_style(style("{spinner} {msg}"));
+    bar.set_style(style(UNDER_WAY));
     bar
 }
 

@@ -123,7 +123,9 @@ pub fn done(view: &DeployView, app_flag: &str, elapsed: &str) -> (&'static str, 
             ("live", format!("{}   {}{same} in {elapsed}.{undo}", view.url, from_to(view.from, view.to)))
         }
         DeployKind::Scale if view.from == view.to => ("scaled", format!("{app} to {} in {elapsed}", instances(view.wanted))),
-        DeployKind::Scale => ("scaled", format!("{app}   {} in {elapsed}", from_to(view.from, view.to))),
+        DeployKind::Scale => {
+            ("scaled", format!("{app} to {}, {} in {elapsed}", instances(view.wanted), from_to(view.from, view.to)))
+        }
         DeployKind::Restart => ("restarted", format!("{app}   every instance is new, in {elapsed}")),
         DeployKind::Start => ("started", format!("{}   in {elapsed}", view.url)),
         DeployKind::Stop => ("stopped", format!("{app}   no instance takes traffic; again: dinp start {app}")),
