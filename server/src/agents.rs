@@ -16,9 +16,16 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Agents report every second; one that is silent this long has lost its connection.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Serves one agent until its connection ends.
-pub async fn serve(mut socket: WebSocket, cluster: Cluster, store: Store, ours: ClusterId, shutdown: CancellationToken) {
-    let hello = match greet(&mut socket, &ours).await {
+/// Serves one agent until its connection ends. `allowed` is the node its token was made for: no agent speaks for another.
+pub async fn serve(
+    mut socket: WebSocket,
+    allowed: String,
+    cluster: Cluster,
+    store: Store,
+    ours: ClusterId,
+    shutdown: CancellationToken,
+) {
+    let hello = match greet(&mut socket, &allowed, &ours).await {
         Ok(hello) => hello,
         Err(why) => {
             tracing::warn!(why, "an agent's connection was refused");
@@ -36,7 +43,7 @@ pub async fn serve(mut socket: WebSocket, cluster: Cluster, store: Store, ours: 
     tracing::info!(node = %link.node(), why, "agent disconnected");
 }
 
-async fn greet(socket: &mut WebSocket, ours: &ClusterId) -> Result<Hello, String> {
+async fn greet(socket: &mut WebSocket, allowed: &str, ours: &ClusterId) -> Result<Hello, String> {
     let first = timeout(DEADLINE, socket.recv()).await.map_err(|_| "it did not say who it is in time".to_owned())?;
     let Some(Ok(Message::Text(text))) = first else { return Err("it ended before it said who it is".to_owned()) };
     let AgentMessage::Hello(hello) = serde_json::from_str(&text).map_err(|error| format!("its first message: {error}"))? else {
@@ -44,6 +51,9 @@ async fn greet(socket: &mut WebSocket, ours: &ClusterId) -> Result<Hello, String
     };
     if hello.protocol != PROTOCOL {
         return Err(format!("node {} speaks protocol {}, and this server {PROTOCOL}", hello.node, hello.protocol));
+    }
+    if hello.node.as_str() != allowed {
+        return Err(format!("its token is for node {allowed}, and it says it is {}", hello.node));
     }
     if let Some(theirs) = hello.cluster.as_ref().filter(|theirs| *theirs != ours) {
         return Err(format!("node {} belongs to cluster {theirs}, not to {ours}", hello.node));

@@ -19,7 +19,7 @@ pub enum Feed {
     /// Routers of this machine connect to a unix socket.
     Socket(SocketFeed),
     /// Routers anywhere read Redis.
-    Redis(RedisFeed),
+    Redis(Box<RedisFeed>),
 }
 
 impl Feed {
@@ -39,7 +39,7 @@ impl Feed {
         }
         if address.starts_with("redis://") {
             let (feed, task) = RedisFeed::open(address, hearing, shutdown)?;
-            return Ok((Self::Redis(feed), task));
+            return Ok((Self::Redis(Box::new(feed)), task));
         }
         anyhow::bail!("routes = \"{address}\" is neither unix:PATH nor redis://HOST:PORT")
     }

@@ -1,6 +1,7 @@
 //! Starting the server: everything is parsed and opened before anything is served.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -45,8 +46,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         let (readiness, shutdown) = (running.readiness.clone(), shutdown.clone());
         running.tasks.spawn(async move { Ok(admin::serve(admin, readiness, shutdown).await?) });
     }
-    let (router, stop) = (running.router.clone(), shutdown.clone());
-    running.tasks.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?) });
+    // The throttle on wrong tokens counts by the caller's address.
+    let service = running.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+    let stop = shutdown.clone();
+    running.tasks.spawn(async move { Ok(axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?) });
     running.wait(shutdown).await
 }
 

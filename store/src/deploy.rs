@@ -40,7 +40,8 @@ impl Store {
     /// The deploy that a build is for.
     pub async fn deploy_of_build(&self, build: BuildId) -> Result<Option<Deploy>, StoreError> {
         let mut session = self.single().await?;
-        let result = session.row(sql("SELECT * FROM deploys WHERE build = ?").bind(long(build.0))).await;
+        let result =
+            session.row(sql("SELECT * FROM deploys WHERE build = ? ORDER BY number DESC LIMIT 1").bind(long(build.0))).await;
         session.end(result).await?.as_ref().map(deploy_from).transpose()
     }
 
@@ -114,16 +115,27 @@ impl Session {
         state: DeployState,
         failure: Option<&Failure>,
     ) -> Result<bool, StoreError> {
-        let failure = failure.map(|failure| to_json("failure", failure)).transpose()?;
-        let query = sql("UPDATE deploys SET state = ?, failure = ? WHERE app = ? AND number = ? AND state = 'running'");
-        let query = query.bind(state.as_str()).bind(failure).bind(app.as_str()).bind(long(number.0));
-        if self.execute(query).await? == 0 {
+        if !self.deploy_end(app, number, state, failure).await? {
             return Ok(false);
         }
         if let Some(Deploy { build: Some(build), .. }) = self.deploy(app, number).await? {
             self.build_give_up(build, &format!("deploy {number} of {app} has ended: {state}")).await?;
         }
         Ok(true)
+    }
+
+    /// Ends a running deploy whose build, if it has one, goes on for another.
+    pub(crate) async fn deploy_end(
+        &mut self,
+        app: &AppName,
+        number: DeployNo,
+        state: DeployState,
+        failure: Option<&Failure>,
+    ) -> Result<bool, StoreError> {
+        let failure = failure.map(|failure| to_json("failure", failure)).transpose()?;
+        let query = sql("UPDATE deploys SET state = ?, failure = ? WHERE app = ? AND number = ? AND state = 'running'");
+        let query = query.bind(state.as_str()).bind(failure).bind(app.as_str()).bind(long(number.0));
+        Ok(self.execute(query).await? == 1)
     }
 }
 

@@ -96,8 +96,14 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
     let app = wanted_app(session, &intent).await?;
     let before = session.deploy_newest(&app.name).await?;
     let number = DeployNo(before.as_ref().map_or(0, |deploy| deploy.number.0) + 1);
-    if let Some(before) = before.filter(|deploy| deploy.state == DeployState::Running) {
-        supersede(session, &before, number).await?;
+    let before = before.filter(|deploy| deploy.state == DeployState::Running);
+    let carried = before.clone().filter(|before| carries_on(&intent, before));
+    if let Some(before) = &before {
+        supersede(session, before, number, carried.is_some()).await?;
+    }
+    if let Some(before) = carried {
+        let deploy = Deploy { number, note: intent.note, author: intent.author, created_at: clock::now(), ..before };
+        return insert(session, Deploy { kind: intent.kind, spent_ms: 0, deadline_ms: intent.deadline_ms, ..deploy }).await;
     }
     let (to, phase, build) = match (intent.release, intent.build) {
         (Some(new), _) => (Some(session.release_insert(&app.name, new.by(&intent.author)).await?), DeployPhase::Rollout, None),
@@ -124,8 +130,20 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
         author: intent.author,
         created_at: clock::now(),
     };
+    insert(session, deploy).await
+}
+
+/// Another number of instances is no other wish for what they run: a scale takes over what the deploy before it was
+/// doing, its build or its rollout, instead of turning it back.
+fn carries_on(intent: &Intent, before: &Deploy) -> bool {
+    let moves_to_a_release =
+        matches!(before.kind, DeployKind::Release | DeployKind::Rollback | DeployKind::Restart | DeployKind::Scale);
+    intent.kind == DeployKind::Scale && intent.release.is_none() && intent.build.is_none() && moves_to_a_release
+}
+
+async fn insert(session: &mut Session, deploy: Deploy) -> Result<Deploy, IntentError> {
     session.deploy_insert(&deploy).await?;
-    let text = format!("Deploy {number} of {}: {}", deploy.app, deploy.note);
+    let text = format!("Deploy {} of {}: {}", deploy.number, deploy.app, deploy.note);
     session.event_insert(&note("deploy_started", &deploy.app, text), &deploy.author).await?;
     Ok(deploy)
 }
@@ -174,9 +192,14 @@ fn new_app(name: &AppName) -> App {
     }
 }
 
-async fn supersede(session: &mut Session, old: &Deploy, by: DeployNo) -> Result<(), StoreError> {
-    session.deploy_finish(&old.app, old.number, DeployState::Superseded, None).await?;
-    let text = format!("Deploy {} of {} was superseded by {by}", old.number, old.app);
+async fn supersede(session: &mut Session, old: &Deploy, by: DeployNo, carried: bool) -> Result<(), StoreError> {
+    let text = if carried {
+        session.deploy_end(&old.app, old.number, DeployState::Superseded, None).await?;
+        format!("Deploy {} of {} goes on as part of {by}", old.number, old.app)
+    } else {
+        session.deploy_finish(&old.app, old.number, DeployState::Superseded, None).await?;
+        format!("Deploy {} of {} was superseded by {by}", old.number, old.app)
+    };
     session.event_insert(&note("deploy_superseded", &old.app, text), PLATFORM).await
 }
 

@@ -53,6 +53,23 @@ on_both! {
         assert_eq!(running, [second]);
     }
 
+    async fn a_scale_carries_on_what_it_interrupts(db: Database) {
+        let first = uploaded(&db.store, "shop").await;
+        let build = first.build.expect("a build");
+        let scale = Intent { instances: Some(3), ..intent("shop", DeployKind::Scale) };
+        let second = db.store.deploy_begin(scale.clone()).await.expect("begins");
+        assert_eq!((second.phase, second.build), (DeployPhase::Build, Some(build)), "the build goes on");
+        let state = db.store.build_get(build).await.expect("reads").map(|build| build.state);
+        assert_eq!(state, Some(BuildState::Queued));
+        let owner = db.store.deploy_of_build(build).await.expect("reads").map(|deploy| deploy.number);
+        assert_eq!(owner, Some(second.number), "and belongs to the scale");
+        let rolling = db.store.deploy_release(&name("shop"), second.number, release(1)).await.expect("writes").expect("runs");
+        let third = db.store.deploy_begin(scale).await.expect("begins");
+        assert_eq!((third.to, third.phase, third.state), (rolling.to, DeployPhase::Rollout, DeployState::Running));
+        let ended = db.store.deploy_get(&name("shop"), second.number).await.expect("reads").map(|deploy| deploy.state);
+        assert_eq!(ended, Some(DeployState::Superseded));
+    }
+
     async fn each_kind_leads_where_it_should(db: Database) {
         deployed(&db.store, "shop", 1).await;
         let fence = leader(&db.store).await;
