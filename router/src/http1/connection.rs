@@ -88,8 +88,6 @@ async fn accept_until_drained(core: &Rc<Core>, listener: &TcpListener) {
 }
 
 fn start(core: &Rc<Core>, stream: TcpStream, peer: std::net::SocketAddr, room: OwnedSemaphorePermit) {
-    // Without it, small writes wait for the client's acknowledgements; a socket that refuses it is closing already.
-    let _ = stream.set_nodelay(true);
     let hold = Hold::new(core, room);
     tokio::task::spawn_local(serve(core.clone(), stream, Peer::new(peer.ip()), hold));
 }

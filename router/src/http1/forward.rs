@@ -191,7 +191,7 @@ async fn connect(core: &Rc<Core>, target: &Target) -> Result<SendRequest<Request
     };
     let stream = connecting.map_err(|_| failed(true))?.map_err(|_| failed(false))?;
     target.instance.ejection.succeeded();
-    // As for clients: a socket that refuses it is closing already.
+    // Without it, small writes wait for acknowledgements; a socket that refuses it is closing already.
     let _ = stream.set_nodelay(true);
     let handshake = http1::Builder::new().max_headers(HEAD_FIELDS).max_header_size(HEAD_BYTES).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| Failure::Connect { timed_out: false })?;
