@@ -27,6 +27,8 @@ pub const SETTLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Lab {
     folder: TempDir,
+    /// The binary under test.
+    pub program: PathBuf,
     /// Where users' traffic goes in.
     pub router: SocketAddr,
     /// API and dashboard.
@@ -59,7 +61,7 @@ impl Lab {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("permissions");
         std::fs::create_dir(folder.path().join("home")).expect("a home");
         let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { folder, router: address(), panel: address(), docker }
+        Self { folder, program: crate::dinp(), router: address(), panel: address(), docker }
     }
 
     pub fn folder(&self) -> &Path {
@@ -74,7 +76,7 @@ impl Lab {
 
     /// `dinp ARGUMENTS`, as the user of this installation.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(crate::dinp());
+        let mut command = Command::new(&self.program);
         command.args(arguments).env("HOME", self.folder.path().join("home")).env("NO_COLOR", "1");
         for variable in ["SUDO_USER", "XDG_CONFIG_HOME", "DINP_URL", "DINP_TOKEN", "DINP_APP"] {
             command.env_remove(variable);

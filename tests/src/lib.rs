@@ -1,6 +1,7 @@
 //! What the tests against real parts share: an installation of its own on an engine of its own, and counted load.
 
 pub mod docker;
+pub mod engine;
 pub mod http;
 pub mod lab;
 pub mod load;

@@ -10,6 +10,7 @@ mod failures;
 mod first_deploy;
 mod kill9;
 mod kinds;
+mod machine;
 mod ours_alone;
 mod wrong_inputs;
 mod zero_loss;
@@ -48,6 +49,11 @@ fn main() -> ExitCode {
         kill9::at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck,
         kill9::the_keeper_starts_what_was_killed,
         kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
+        machine::after_a_reboot_every_app_serves_again_and_only_its_own,
+        machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
+        machine::without_docker_it_says_so_keeps_trying_and_keeps_routing,
+        machine::many_deploys_leave_the_disk_level,
+        machine::a_full_disk_refuses_and_loses_nothing,
         ours_alone::containers_of_others_are_never_touched,
         ours_alone::purge_leaves_the_machine_as_it_was,
         ours_alone::purge_works_with_a_corrupt_state,
