@@ -61,6 +61,11 @@ fn usage_is_exit_2_and_says_the_bounds() {
         --- exit 2
     "#]],
     );
+}
+
+#[test]
+fn names_are_refused_with_what_they_should_be() {
+    let user = User::of(NOBODY);
     check(
         &user,
         &["status", "Shop"],
