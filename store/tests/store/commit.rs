@@ -128,8 +128,8 @@ on_both! {
         let fence = leader(&db.store).await;
         db.store.commit(&fence, &life()[..6]).await.expect("writes");
         let second = deployed(&db.store, "shop", 2).await;
-        let scale = Intent { instances: Some(3), ..intent("shop", DeployKind::Scale) };
-        let third = db.store.deploy_begin(scale).await.expect("begins");
+        let restart = Intent { instances: Some(3), ..intent("shop", DeployKind::Restart) };
+        let third = db.store.deploy_begin(restart).await.expect("begins");
         assert_eq!((third.from, third.to), (Some(ReleaseNo(1)), Some(ReleaseNo(1))));
 
         let late = [

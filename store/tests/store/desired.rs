@@ -127,8 +127,8 @@ on_both! {
         assert_eq!(settled().await, None, "its deploy still runs");
         db.store.deploy_fail(&name("one"), first.number, failure()).await.expect("answers");
         assert_eq!(settled().await, Some(BuildId(1)));
-        let scale = Intent { instances: Some(2), ..intent("two", DeployKind::Scale) };
-        db.store.deploy_begin(scale).await.expect("begins");
+        let restart = Intent { restart: true, ..intent("two", DeployKind::Restart) };
+        db.store.deploy_begin(restart).await.expect("begins");
         assert_eq!(settled().await, Some(BuildId(2)), "superseded, and so decided");
     }
 }
