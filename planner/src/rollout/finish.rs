@@ -70,9 +70,18 @@ pub(super) fn succeed_or_wait(
         let failure = match shortage {
             Some(why) => cause::no_room(pass.input.desired, app, target, &why),
             None if !pass.confirmations.any_live() => cause::not_routed(app),
-            None => cause::deadline(app, deploy, target, members),
+            None => too_late(pass, app, deploy, target, members),
         };
         end_failed(pass, app, deploy, failure);
+    }
+}
+
+/// A deadline shorter than the start grace meets instances that never answered well: that is then the cause.
+fn too_late(pass: &Pass<'_>, app: &App, deploy: &Deploy, target: &Target, members: &[Member<'_>]) -> Failure {
+    let unproven = |member: &&Member<'_>| matches!(member.bucket, Bucket::Starting { healthy: false });
+    match members.iter().filter(|member| target.is(member.instance)).find(unproven) {
+        Some(late) => cause::never_healthy(pass.input, app, late, late.instance.spent_ms + pass.input.elapsed_ms),
+        None => cause::deadline(app, deploy, target, members),
     }
 }
 
