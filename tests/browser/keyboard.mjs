@@ -76,7 +76,7 @@ export async function keyboard() {
   await check("keyboard: a second release, and back", page, async () => {
     await page.goto(`${base}/apps/${app}`);
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), press(page, "Choose a file")]);
-    await chooser.setFiles(settings.file);
+    await chooser.setFiles(settings.secondFile);
     await page.locator("#drop-hint", { hasText: "new version" }).waitFor();
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/deploys\/\d+$/);

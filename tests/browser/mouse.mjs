@@ -22,6 +22,21 @@ export async function drop(page, path, name = basename(path)) {
   await page.dispatchEvent("main", "drop", { dataTransfer: transfer });
 }
 
+async function dropBroken(page) {
+  await drop(page, settings.brokenFile, "broken");
+  await page.getByRole("button", { name: "Deploy", exact: true }).click();
+}
+
+/** The sample obeys FAIL. The change is made past the page, which tells of it live, and leads to it. */
+async function listenOnLoopback(page) {
+  const answer = await page.request.patch(`${base}/v1/apps/${app}/env`, {
+    headers: { authorization: `Bearer ${settings.token}` },
+    data: { set: { FAIL: "loopback" } },
+  });
+  that(answer.status() === 202, `status ${answer.status()}: ${await answer.text()}`);
+  await page.getByRole("link", { name: /Follow deploy/ }).click();
+}
+
 export const tiles = (page) => page.locator(".tile[data-status=Running]").count();
 
 /** Waits until the deploy the page shows has ended well, by the live stream alone: the page is not loaded again. */
@@ -140,7 +155,7 @@ export async function mouse(signedIn) {
 
   await check("a new version is dropped on the app's own page", page, async () => {
     await page.goto(`${base}/apps/${app}`);
-    await drop(page, settings.file);
+    await drop(page, settings.secondFile);
     await page.locator("#drop-hint", { hasText: `A new version of ${app}` }).waitFor();
     that((await page.locator("#drop-app").inputValue()) === app, "the app's name is not kept");
     await page.getByRole("button", { name: "Deploy", exact: true }).click();
@@ -162,17 +177,14 @@ export async function mouse(signedIn) {
     that((await page.locator(".events li p").first().innerText()).length > 8, "the newest event has no words");
   });
 
-  if (settings.brokenFile) {
-    await check("a deploy that cannot work says why, what serves, and what to do", page, async () => {
-      await page.goto(`${base}/apps/${app}`);
-      await drop(page, settings.brokenFile, "broken");
-      await page.getByRole("button", { name: "Deploy", exact: true }).click();
-      await page.waitForURL(/\/deploys\/\d+$/);
-      await page.locator("#deploy .status", { hasText: "failed" }).waitFor({ timeout: deployMs });
-      for (const word of ["Why", "Now", "Try"]) await page.locator("#outcome dt", { hasText: word }).waitFor();
-      await until("the title says so", async () => (await page.title()) === `✗ deploy failed – ${app}`);
-    });
-  }
+  await check("a deploy that cannot work says why, what serves, and what to do", page, async () => {
+    await page.goto(`${base}/apps/${app}`);
+    await (settings.brokenFile ? dropBroken(page) : listenOnLoopback(page));
+    await page.waitForURL(/\/deploys\/\d+$/);
+    await page.locator("#deploy .status", { hasText: "failed" }).waitFor({ timeout: deployMs });
+    for (const word of ["Why", "Now", "Try"]) await page.locator("#outcome dt", { hasText: word }).waitFor();
+    await until("the title says so", async () => (await page.title()) === `✗ deploy failed – ${app}`);
+  });
 
   await check("no script failed on any page so far", page, async () => that(errors.length === 0, errors.join("; ")));
   await check("a lost stream says so, greys the page, and heals", page, async () => {

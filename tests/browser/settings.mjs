@@ -14,8 +14,10 @@ export const link = need("DINP_LINK", "the one-time link of `dinp open --dashboa
 export const base = new URL(link).origin;
 /** An access token, for the flow by keyboard alone, which signs in on the login page. */
 export const token = need("DINP_TOKEN", "an access token (dinp tokens create)");
-/** An artifact that runs and answers on $PORT, and one that never becomes healthy. */
+/** An artifact that runs and answers on $PORT, and its next version. */
 export const file = need("DINP_FILE", "the path of an artifact that runs");
+export const secondFile = process.env.DINP_SECOND_FILE ?? file;
+/** One that fails. Where it is not set, the app is told by its environment to listen on loopback only. */
 export const brokenFile = process.env.DINP_BROKEN_FILE;
 /** Whether apps answer through a router: not on the fake API of dash's preview. */
 export const traffic = process.env.DINP_TRAFFIC !== "0";

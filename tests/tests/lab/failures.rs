@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use dinp_common::api::{DeployRequest, DeployView, Settings, Source};
+use dinp_common::api::{DeployView, RollbackRequest, Settings};
 use dinp_common::deploy::{Cause, DeployState};
 use dinp_common::health::HealthCheck;
 use dinp_common::name::EnvKey;
+use dinp_common::release::ReleaseNo;
 use dinp_tests::lab::{SETTLE, name, said};
 use dinp_tests::runner::World;
 use dinp_tests::sample;
@@ -21,18 +22,12 @@ fn settings(fault: Option<&str>) -> Settings {
 }
 
 /// Deploys a good release, then a bad one under load: the good one keeps its containers and loses nothing.
-async fn fails(world: &World, app: &str, source: Option<Source>, fault: Option<&str>) -> DeployView {
+async fn fails(world: &World, app: &str, fault: &str) -> DeployView {
     let lab = world.lab().await;
     lab.deploy(app, &sample::binary(), settings(None)).await;
     let before = lab.docker.running(app);
     let load = lab.load(app);
-    let client = lab.client();
-    let begun = match source {
-        Some(source) => {
-            client.deploy_create(&name(app), &DeployRequest { source, settings: settings(fault) }).await.expect("taken")
-        }
-        None => lab.deploy_begin(app, &sample::version(lab.folder(), app), settings(fault)).await,
-    };
+    let begun = lab.deploy_begin(app, &sample::version(lab.folder(), app), settings(Some(fault))).await;
     let clock = std::time::Instant::now();
     let ended = lab.deploy_end(&begun).await;
     assert!(clock.elapsed() < Duration::from_secs(u64::from(DEADLINE) + 10), "within its deadline: {ended:#?}");
@@ -57,37 +52,64 @@ fn cause(ended: &DeployView) -> (Cause, String) {
 }
 
 pub async fn a_release_that_crashes_fails_with_its_last_words(world: &World) {
-    let ended = fails(world, "bad-crash", None, Some("crash")).await;
+    let ended = fails(world, "bad-crash", "crash").await;
     assert_eq!(cause(&ended).0, Cause::CrashedOnStart);
     let output = ended.failure.expect("a cause").output.expect("its output");
     assert!(output.contains("could not open the database"), "{output}");
 }
 
 pub async fn a_release_that_never_is_healthy_fails(world: &World) {
-    let ended = fails(world, "bad-health", None, Some("health")).await;
+    let ended = fails(world, "bad-health", "health").await;
     let (cause, words) = cause(&ended);
     assert_eq!(cause, Cause::NeverHealthy, "{words}");
     assert!(words.contains("503"), "{words}");
 }
 
 pub async fn a_release_on_the_wrong_port_is_told_where_it_listens(world: &World) {
-    let ended = fails(world, "bad-port", None, Some("port")).await;
+    let ended = fails(world, "bad-port", "port").await;
     let (cause, words) = cause(&ended);
     assert_eq!(cause, Cause::WrongAddress, "{words}");
     assert!(words.contains("0.0.0.0:5000") && words.contains("8080"), "{words}");
 }
 
 pub async fn a_release_on_loopback_is_told_to_listen_on_all_addresses(world: &World) {
-    let ended = fails(world, "bad-loopback", None, Some("loopback")).await;
+    let ended = fails(world, "bad-loopback", "loopback").await;
     let (cause, words) = cause(&ended);
     assert_eq!(cause, Cause::WrongAddress, "{words}");
     assert!(words.contains("127.0.0.1:8080") && words.contains("0.0.0.0"), "{words}");
 }
 
-pub async fn a_missing_image_fails_without_a_container(world: &World) {
-    let source = Source::Image { reference: "nobody/has-this:v9".into() };
-    let ended = fails(world, "bad-image", Some(source), None).await;
-    let (cause, words) = cause(&ended);
-    assert_eq!(cause, Cause::ImageMissing, "{words}");
-    assert!(words.contains("nobody/has-this:v9"), "{words}");
+pub async fn an_image_that_does_not_exist_is_refused_before_anything_starts(world: &World) {
+    let lab = world.lab().await;
+    lab.deploy("bad-image", &sample::binary(), settings(None)).await;
+    let before = lab.docker.all("bad-image");
+    let output = lab.dinp(&["deploy", "--image", "nobody/has-this:v9", "-a", "bad-image"]).await;
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("nobody/has-this:v9") && text.contains("try:"), "{text}");
+    assert_eq!(lab.docker.all("bad-image"), before);
+}
+
+pub async fn a_release_whose_image_somebody_removed_fails_without_a_container(world: &World) {
+    let lab = world.lab().await;
+    let file = sample::version(lab.folder(), "doomed");
+    lab.deploy("lost-image", &file, settings(None)).await;
+    let image = lab.app("lost-image").await.image.expect("an image");
+    lab.deploy("lost-image", &sample::binary(), settings(None)).await;
+    let before = lab.settled("lost-image").await;
+    let containers = lab.docker.running("lost-image");
+    lab.docker.run(&["rmi", "-f", image.config.as_str()]);
+    let load = lab.load("lost-image");
+    let request = RollbackRequest { to: Some(ReleaseNo(1)) };
+    let refused = match lab.client().rollback(&name("lost-image"), &request).await {
+        Err(error) => error.to_string(),
+        Ok(begun) => {
+            let ended = lab.deploy_end(&begun).await;
+            assert_eq!((ended.state, cause(&ended).0), (DeployState::Failed, Cause::ImageMissing), "{ended:#?}");
+            cause(&ended).1
+        }
+    };
+    assert!(refused.contains("image"), "{refused}");
+    until("only the old container is left", SETTLE, async || lab.docker.all("lost-image"), |all| *all == containers).await;
+    load.stop().await.assert_nothing_lost();
+    assert_eq!(lab.app("lost-image").await.app.release, before.app.release);
 }
