@@ -102,17 +102,11 @@ impl Loaded {
     /// # Errors
     /// If the gate or the address table is damaged: without them an old leader or a used address could pass.
     pub fn read(state: &StateDir) -> anyhow::Result<Self> {
-        // Before the network exists there is no range, and nothing is given out.
-        let nowhere = Range { first: [0, 0, 0, 0].into(), last: [0, 0, 0, 0].into() };
         let assignments = state.read(ASSIGNMENTS).unwrap_or_else(|error| {
             tracing::warn!("the last assignments are lost, and come again from the leader: {error:#}");
             None
         });
-        Ok(Self {
-            gate: state.read(GATE)?,
-            addresses: state.read(ADDRESSES)?.unwrap_or_else(|| Addresses::new(nowhere)),
-            assignments,
-        })
+        Ok(Self { gate: state.read(GATE)?, addresses: state.read(ADDRESSES)?.unwrap_or_else(Addresses::nowhere), assignments })
     }
 
     pub fn table_revision(&self) -> u64 {

@@ -13,6 +13,8 @@ use crate::engine::{Engine, Lane, READ_DEADLINE};
 
 /// How often the disk and Docker's version are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The same while Docker does not answer.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Memory the platform keeps for itself, the system and Docker: a tenth, and never less than this.
 const RESERVED_MIN: MiB = MiB(512);
 /// Where Docker keeps its data unless it says otherwise.
@@ -46,12 +48,13 @@ pub async fn keep(engine: Arc<Engine>, facts: watch::Sender<NodeFacts>) {
             }
             Err(error) => Err(error.to_string()),
         };
+        let pause = if docker.is_ok() { LOOK_EVERY } else { LOOK_AGAIN_AFTER };
         let (disk_free, disk_total) = disk(&root);
         facts.send_modify(|facts| {
             facts.docker = docker;
             (facts.disk_free, facts.disk_total) = (disk_free, disk_total);
         });
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -45,6 +45,9 @@ pub async fn run(server: Uri, shared: Shared) {
     loop {
         let began = Instant::now();
         let error = session::run(&server, &shared, &mut seq).await;
+        if shared.inputs.is_closed() {
+            return;
+        }
         if began.elapsed() >= GOOD_AFTER {
             (pause, said) = (PAUSE_FIRST, false);
         }

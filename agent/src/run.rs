@@ -9,7 +9,7 @@ use dinp_common::name::{ClusterId, NodeName};
 use dinp_common::wire::ImagesKept;
 use dinp_daemon::Nudge;
 use dinp_daemon::admin::{self, Readiness};
-use dinp_planner::agent::{Gate, Observed};
+use dinp_planner::agent::{Event, Gate, Observed};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -125,6 +125,7 @@ async fn with_docker(parts: WithDocker) {
 /// Makes the network, and makes it again if it goes.
 async fn keep_network(engine: &Engine, state: &StateDir, owner: &Owner, inputs: &mpsc::Sender<Input>) {
     let mut ready = None;
+    let mut said = None;
     loop {
         let pause = match network::ensure(engine, state, owner).await {
             Ok(network) if ready == Some(network) => network::LOOK_EVERY,
@@ -139,7 +140,15 @@ async fn keep_network(engine: &Engine, state: &StateDir, owner: &Owner, inputs: 
                 network::LOOK_EVERY
             }
             Err(error) => {
-                tracing::warn!("the instances' network is not ready: {error:#}");
+                // Said once, not at every try.
+                let why = format!("{error:#}");
+                if said.as_ref() != Some(&why) {
+                    tracing::warn!("the instances' network is not ready: {why}");
+                    said = Some(why.clone());
+                }
+                if ready.is_none() && inputs.send(Input::Event(Event::NoNetwork(why))).await.is_err() {
+                    return;
+                }
                 NETWORK_AGAIN_AFTER
             }
         };

@@ -77,12 +77,14 @@ async fn open(server: &Uri, shared: &Shared) -> anyhow::Result<Socket> {
 
 async fn greet(server: &Uri, shared: &Shared, socket: &mut Socket) -> anyhow::Result<()> {
     let gate = shared.gate.borrow().clone();
+    let mut facts = shared.facts.borrow().clone();
+    facts.capacity.addresses = shared.observed.borrow().addresses;
     let hello = Hello {
         protocol: PROTOCOL,
         node: shared.node.clone(),
         cluster: gate.as_ref().map(|gate| gate.cluster().clone()),
         boot: shared.boot.clone(),
-        facts: shared.facts.borrow().clone(),
+        facts,
         highest: gate.as_ref().and_then(|gate| gate.accepted().cloned()),
     };
     send(socket, &AgentMessage::Hello(hello)).await?;

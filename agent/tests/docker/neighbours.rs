@@ -52,6 +52,44 @@ async fn a_container_without_an_assignment_keeps_running_as_an_orphan() {
     lab.finish().await;
 }
 
+/// Opens a TCP connection from inside a container's network; the sample has no shell to do it with.
+async fn reaches(lab: &Lab, from: u64, to: std::net::SocketAddr) -> bool {
+    let pid = lab.inspect(&lab.container(from)).await.state.and_then(|state| state.pid).expect("a process");
+    let connect = format!("exec 3<>/dev/tcp/{}/{}", to.ip(), to.port());
+    let arguments = ["-t", &pid.to_string(), "-n", "timeout", "2", "bash", "-c", &connect];
+    let tried = tokio::process::Command::new("nsenter").args(arguments).output().await.expect("nsenter runs");
+    tried.status.success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_reach_the_router_but_not_each_other_nor_the_rest_of_the_host() {
+    let Some(mut lab) = Lab::new("hard").await else { return };
+    let router = tokio::net::TcpListener::bind("0.0.0.0:0").await.expect("binds");
+    let database = tokio::net::TcpListener::bind("0.0.0.0:0").await.expect("binds");
+    let port = |listener: &tokio::net::TcpListener| listener.local_addr().expect("address").port();
+    lab.config.host_ports = vec![port(&router)];
+    lab.start_agent();
+    lab.server.assign(vec![lab.instance(1, Want::Run), lab.instance(2, Want::Run)], vec![]);
+    let mut addresses = Vec::new();
+    for n in [1, 2] {
+        if let Seen::Running { address, .. } = lab.server.until_seen(&id(n), "health", healthy).await {
+            addresses.push(address);
+        }
+    }
+    let env = lab.inspect(&lab.container(1)).await.config.and_then(|config| config.env).expect("environment");
+    let host: std::net::IpAddr =
+        env.iter().find_map(|text| text.strip_prefix("HOST_IP=")).expect("HOST_IP").parse().expect("an address");
+    // The rules come right after the network; until they are there, the database can be reached.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while reaches(&lab, 1, (host, port(&database)).into()).await {
+        assert!(std::time::Instant::now() < deadline, "a service of the host can be reached");
+    }
+    assert!(reaches(&lab, 1, (host, port(&router)).into()).await, "the router must be reachable");
+    assert!(!reaches(&lab, 1, addresses[1]).await, "instances must not reach each other");
+    assert!(lab.get(addresses[1], "/health").await.is_ok(), "the host reaches them");
+    lab.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_elses_container_with_our_name_is_a_failure_in_words() {
     let Some(mut lab) = Lab::new("taken").await else { return };

@@ -59,6 +59,11 @@ impl Addresses {
         Self { range, leases: BTreeMap::new(), returned: BTreeMap::new(), revision: 0 }
     }
 
+    /// Before there is a network: nothing can be given out.
+    pub fn nowhere() -> Self {
+        Self::new(Range { first: Ipv4Addr::UNSPECIFIED, last: Ipv4Addr::UNSPECIFIED })
+    }
+
     /// Goes over to another range, as after the network had to be made anew. Addresses outside it stay with their
     /// instances until released, and are then never given out again.
     pub fn move_to(&mut self, range: Range) {
@@ -90,6 +95,9 @@ impl Addresses {
     /// Instances this node can hold at once, addresses in quarantine taken off.
     pub fn capacity(&self) -> u32 {
         let cooling = self.leases.values().filter(|lease| lease.cooling && self.range.contains(lease.address)).count();
+        if self.range.first.is_unspecified() {
+            return 0;
+        }
         u32::try_from(self.range.len() - cooling).unwrap_or(u32::MAX).min(INSTANCES_PER_NODE)
     }
 

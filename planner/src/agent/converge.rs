@@ -33,6 +33,8 @@ pub enum Event {
     Assigned(Assignments),
     /// The network is ready; containers get addresses from this range.
     Network(Range),
+    /// The network is not ready, and why.
+    NoNetwork(String),
     /// A list of all our containers, asked for when [`Convergence::mark`] was `since`; or why there is none.
     Listed {
         since: u64,
@@ -165,8 +167,8 @@ pub struct Convergence {
     containers: BTreeMap<InstanceId, Container>,
     listing: Listing,
     addresses: Addresses,
-    /// The network exists, and `addresses` is about its range.
-    networked: bool,
+    /// Whether the network exists, and `addresses` is about its range; else why not.
+    network: Result<(), String>,
     /// When a leader was last heard, in this life of the agent.
     heard: Option<Duration>,
     listed_at: Option<Duration>,
@@ -185,7 +187,7 @@ impl Convergence {
             containers: BTreeMap::new(),
             listing: Listing::Never(None),
             addresses,
-            networked: false,
+            network: Err("it was not looked at yet".to_owned()),
             heard: None,
             listed_at: None,
             mark: 0,
@@ -225,8 +227,9 @@ impl Convergence {
             }
             Event::Network(range) => {
                 self.addresses.move_to(range);
-                self.networked = true;
+                self.network = Ok(());
             }
+            Event::NoNetwork(why) => self.network = Err(why),
             Event::Listed { since, containers } => self.listed(now, since, containers),
             Event::Died { instance, code } => return self.one(now, &instance, |machine, id| machine.died(now, id, code)),
             Event::Destroyed { instance, container } => {

@@ -69,6 +69,7 @@ fn capacity_leaves_out_what_cools() {
     assert_eq!(table.capacity(), 4);
     let large = Range { first: Ipv4Addr::new(10, 9, 1, 0), last: Ipv4Addr::new(10, 9, 15, 254) };
     assert_eq!(Addresses::new(large).capacity(), INSTANCES_PER_NODE);
+    assert_eq!(Addresses::nowhere().capacity(), 0);
 }
 
 proptest! {

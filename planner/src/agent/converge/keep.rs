@@ -46,10 +46,10 @@ impl Convergence {
         if now < track.retry_at {
             return;
         }
-        let taken = match (self.heard, self.networked) {
+        let taken = match (self.heard, &self.network) {
             (None, _) => Err("waiting to hear from a server".to_owned()),
-            (Some(_), false) => Err("waiting for this node's network".to_owned()),
-            (Some(_), true) => self.addresses.take(&wanted.instance).map_err(|none| none.to_string()),
+            (Some(_), Err(why)) => Err(format!("waiting for this node's network: {why}")),
+            (Some(_), Ok(())) => self.addresses.take(&wanted.instance).map_err(|none| none.to_string()),
         };
         match taken {
             Ok(address) => {

@@ -166,6 +166,7 @@ fn with_a_leader_a_crash_is_reported_and_not_restarted() {
 #[test]
 fn an_exit_that_is_slow_to_be_read_is_unhealthy_meanwhile() {
     let mut node = Node::with_one_running();
+    node.after(60.0);
     node.event(Event::Probed { instance: id(1), run: 1, health: Health::Healthy, listening: vec![] });
     node.event(Event::Died { instance: id(1), code: Some(3) });
     assert!(matches!(node.seen(1), Seen::Running { health: Health::Healthy, .. }));
@@ -316,6 +317,16 @@ fn a_full_range_says_so_and_goes_on_when_an_address_is_released() {
     next.released = cooling;
     let effects = node.event(Event::Assigned(next));
     assert!(matches!(effects[..], [Effect::Create { .. }]), "{effects:?}");
+}
+
+#[test]
+fn without_a_network_nothing_is_created_and_the_reason_is_told() {
+    let mut node = Node::starting();
+    node.list(vec![]);
+    node.event(Event::NoNetwork("no subnet is free".into()));
+    assert_eq!(node.event(Event::Assigned(level(1, &[(1, Want::Run)], &[]))), []);
+    assert_eq!(node.seen(1), Seen::Pending { step: "waiting for this node's network: no subnet is free".into() });
+    assert!(matches!(node.event(Event::Network(range()))[..], [Effect::Create { .. }]));
 }
 
 #[test]
