@@ -1,10 +1,11 @@
 //! What a router does as root, and how it stops being root.
 
+use std::os::unix::fs::lchown;
 use std::path::Path;
 
 use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{User, chown, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{User, geteuid, setgid, setgroups, setuid};
 
 /// Raises the limit of open files to what the system allows, and returns it.
 pub fn raise_file_limit() -> u64 {
@@ -29,7 +30,9 @@ pub fn become_user(user: &str, owned: &[&Path]) -> anyhow::Result<()> {
     for path in owned {
         let inside = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
         for path in std::iter::once(path.to_path_buf()).chain(inside) {
-            chown(&path, Some(account.uid), Some(account.gid)).with_context(|| format!("giving {} to {user}", path.display()))?;
+            // Not through a link: what lies in the user's own folder is the user's word.
+            lchown(&path, Some(account.uid.as_raw()), Some(account.gid.as_raw()))
+                .with_context(|| format!("giving {} to {user}", path.display()))?;
         }
     }
     setgroups(&[account.gid]).context("dropping root's groups")?;

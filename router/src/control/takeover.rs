@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +11,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dinp_common::route::{RouteUpdate, RouterStatus};
 use futures_util::StreamExt as _;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
@@ -63,7 +64,9 @@ pub fn bind(control: &Path) -> anyhow::Result<UnixListener> {
         std::fs::remove_file(control).with_context(|| format!("removing {}", control.display()))?;
     }
     let listener = UnixListener::bind(control).with_context(|| format!("binding {}", control.display()))?;
-    std::fs::set_permissions(control, std::fs::Permissions::from_mode(0o600)).context("closing the control socket to others")?;
+    // Not through a link: this may be root in a folder of the router's user.
+    fchmodat(AT_FDCWD, control, Mode::S_IRUSR | Mode::S_IWUSR, FchmodatFlags::NoFollowSymlink)
+        .context("closing the control socket to others")?;
     Ok(listener)
 }
 

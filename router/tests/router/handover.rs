@@ -122,6 +122,8 @@ async fn leaving_says_goodbye_and_keeps_no_table() {
     let server = Server::start(dir.path().join("routes.sock"), 1);
     let router = Router::start(config(dir.path(), &server.feed())).await;
     server.route(&table([route("app", &[])])).await;
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&router.config.control).expect("a socket"));
+    assert_eq!(mode & 0o777, 0o600, "only its owner controls a router");
     let (socket, path) = (router.config.control.clone(), router.config.state_dir.join("table.json"));
     assert!(path.exists());
     let stopping = tokio::task::spawn_blocking(move || control::stop(&socket, true, Duration::from_secs(20)));
