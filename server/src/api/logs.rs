@@ -57,7 +57,7 @@ pub async fn app_logs(
     super::apps::known(&state, &app).await?;
     let only = query.instance.as_deref().map(InstanceId::parse).transpose()?;
     let reader = Reader { state: state.clone(), app, only, tail: query.tail.unwrap_or(TAIL).min(TAIL_MOST) };
-    if let Some(only) = reader.only.as_ref().filter(|_| reader.instances().is_empty()) {
+    if let Some(only) = reader.only.as_ref().filter(|_| reader.recorded().is_empty()) {
         return Err(ApiError::not_found("instance_not_found", format!("{} has no instance {only}", reader.app))
             .suggest("its log went with it; the last output of a failed one is under /why"));
     }
@@ -77,13 +77,21 @@ struct Reader {
 }
 
 impl Reader {
-    /// The instances that have a container to ask about.
-    fn instances(&self) -> Vec<Instance> {
+    /// The instances asked for.
+    fn recorded(&self) -> Vec<Instance> {
         let snapshot = self.state.cluster.snapshot();
         let wanted = |instance: &&&Instance| self.only.as_ref().is_none_or(|only| *only == instance.id);
-        let gone = |instance: &Instance| snapshot.instances.get(&instance.id).is_some_and(|report| report.seen == Seen::Gone);
-        let found = explain::instances_of(&snapshot, &self.app);
-        found.iter().filter(wanted).filter(|instance| !gone(instance)).map(|instance| (*instance).clone()).collect()
+        explain::instances_of(&snapshot, &self.app).iter().filter(wanted).map(|instance| (*instance).clone()).collect()
+    }
+
+    /// Those of them that have a container to ask about; one that is still being made is asked when it is there.
+    fn instances(&self) -> Vec<Instance> {
+        let snapshot = self.state.cluster.snapshot();
+        let has_output = |instance: &Instance| match snapshot.instances.get(&instance.id).map(|report| &report.seen) {
+            Some(Seen::Running { .. } | Seen::Exited { .. } | Seen::Stopping) => true,
+            Some(Seen::Pending { .. } | Seen::Failed { .. } | Seen::Gone) | None => false,
+        };
+        self.recorded().into_iter().filter(has_output).collect()
     }
 
     /// An instance's lines; a log that cannot be read says so in a line of its own.

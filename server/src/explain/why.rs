@@ -2,6 +2,7 @@
 
 use dinp_common::api::{AppView, DeployView, WhyInstance, WhyView};
 use dinp_common::app::App;
+use dinp_common::deploy::DeployPhase;
 use dinp_common::event::Event;
 use dinp_common::instance::{Instance, Seen};
 use dinp_common::node::NodeStatus;
@@ -58,11 +59,13 @@ fn under_way(deploy: &DeployView) -> Option<String> {
     if deploy.state.is_final() {
         return None;
     }
+    let (number, note, spent) = (deploy.number, &deploy.note, deploy.spent_ms / 1000);
+    // The deadline counts from the end of the build, which has one of its own.
+    if deploy.phase == DeployPhase::Build {
+        return Some(format!("Deploy {number} ({note}) has been building for {spent} s; {}", sentence(&deploy.step)));
+    }
     Some(format!(
-        "Deploy {} ({}) has worked for {} s of at most {} s: {} of {} serve; {}",
-        deploy.number,
-        deploy.note,
-        deploy.spent_ms / 1000,
+        "Deploy {number} ({note}) has worked for {spent} s of at most {} s: {} of {} serve; {}",
         deploy.deadline_ms / 1000,
         deploy.ready,
         deploy.wanted,
