@@ -98,7 +98,8 @@ async function signedOut(colorScheme, width) {
   await glance(`set-up, ${colorScheme}, ${width}: axe finds nothing`, page, async () => {
     // Held back, so that the page which submits itself can be looked at.
     await page.route("**/setup", (route) => (route.request().method() === "POST" ? route.fulfill({ status: 204 }) : route.continue()));
-    await page.goto(settings.link);
+    await page.goto(settings.link, { waitUntil: "commit" });
+    await page.getByRole("button", { name: "Open the dashboard" }).waitFor();
     const found = await violations(page);
     that(found.length === 0, found.join("\n"));
   });

@@ -37,6 +37,16 @@ async function listenOnLoopback(page) {
   await page.getByRole("link", { name: /Follow deploy/ }).click();
 }
 
+/** A log that is known: 300 lines at first, and seven more each time it is asked for. */
+async function lines(page) {
+  let count = 293;
+  const line = (n) => JSON.stringify({ at: new Date(1e12 + n * 1000).toISOString(), instance: "abc123", stderr: false, text: `line ${n}.` });
+  await page.route("**/ui/apps/*/logs*", (route) => {
+    if (count < 307) count += 7;
+    return route.fulfill({ contentType: "application/x-ndjson", body: `${Array.from({ length: count }, (_, n) => line(n)).join("\n")}\n` });
+  });
+}
+
 export const tiles = (page) => page.locator(".tile[data-status=Running]").count();
 
 /** Waits until the deploy the page shows has ended well, by the live stream alone: the page is not loaded again. */
@@ -138,19 +148,20 @@ export async function mouse(signedIn) {
     await page.locator("log-view .line").first().waitFor();
     await page.locator("[data-log-state]", { hasText: "following" }).waitFor();
   });
-  await check("scrolling up pauses the log, and it says so", page, async () => {
+  await check("scrolling up pauses the log, and it says how much is new", page, async () => {
+    await lines(page);
+    await page.goto(`${base}/apps/${app}/logs`);
     const log = page.locator("log-view [role=log]");
-    // A window two lines high scrolls with any log.
-    await log.evaluate((box) => box.style.setProperty("height", "30px"));
-    await until("there is something to scroll", () => log.evaluate((box) => box.scrollHeight > box.clientHeight + 30 || box.childElementCount > 3), 5_000).catch(() => {});
-    if (!(await log.evaluate((box) => box.scrollHeight > box.clientHeight + 26))) {
-      await log.evaluate((box) => box.style.setProperty("padding-top", "120px"));
-    }
-    await log.evaluate((box) => box.scrollTo(0, 1));
-    await log.evaluate((box) => box.scrollTo(0, 0));
-    await page.getByRole("button", { name: /Jump to live/ }).click();
-    await page.locator("[data-log-state]", { hasText: "following" }).waitFor();
+    await page.locator("log-view .line", { hasText: "line 299." }).waitFor();
+    await until("it stands at its end", () => log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 2));
+    await log.hover();
+    await page.mouse.wheel(0, -400);
+    // The connection ends and is taken up again: seven lines are new, the others were shown before.
+    await page.getByRole("button", { name: "Paused · 7 new · Jump to live" }).click();
+    await page.locator("log-view .line", { hasText: "line 306." }).waitFor();
+    that((await page.locator("log-view .line").count()) === 307, "lines are missing, or shown twice");
     that(!(await page.locator("[data-log-jump]").isVisible()), "it is still paused");
+    await page.unroute("**/ui/apps/*/logs*");
   });
 
   await check("a new version is dropped on the app's own page", page, async () => {

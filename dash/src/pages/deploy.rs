@@ -121,7 +121,7 @@ fn success(deploy: &DeployView) -> Markup {
                     div.row {
                         a.button.primary href=(deploy.url) target="_blank" rel="noopener" { "Open" }
                         button type="button" data-copy=(deploy.url) aria-label="Copy the address" { "Copy" }
-                        a.button href=(path::app(&deploy.app)) { "To " (deploy.app) }
+                        a.button href=(path::app(&deploy.app)) { "Go to " (deploy.app) }
                     }
                     @if let Some(file) = file {
                         p.small { "Next time from a terminal: " (parts::command(&format!("dinp deploy {file} -a {}", deploy.app))) }

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::app;
 use crate::refusal::Refusal;
 use crate::session::Signed;
-use crate::view::path;
+use crate::view::{parts, path};
 
 pub(crate) async fn show(signed: Signed, Path((name, to)): Path<(AppName, ReleaseNo)>) -> Result<Markup, Refusal> {
     let detail = app::read(&signed.client, &name).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn show(signed: Signed, Path((name, to)): Path<(AppName, Releas
         section.panel.page-narrow aria-labelledby="back-title" {
             header { h2 #back-title { "Roll back to " (to) } }
             div.body.stack {
-                p { "A new release is made, the same as " strong { (to) } " (" (target.note) "). It replaces the one that serves without a gap; " (detail.app.instances_wanted) " instances stay wanted." }
+                p { "A new release is made, the same as " strong { (to) } " (" (target.note) "). It replaces the one that serves without a gap; " (parts::plural(u64::from(detail.app.instances_wanted), "instance stays", "instances stay")) " wanted." }
                 @match live {
                     Some(live) => { (differences(live, target)) }
                     None => { p.muted { "Nothing serves now, so there is nothing to compare with." } }
