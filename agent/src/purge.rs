@@ -8,7 +8,7 @@ use bollard::query_parameters::{InspectNetworkOptions, RemoveContainerOptionsBui
 use dinp_common::name::{ClusterId, NodeName};
 use dinp_planner::agent::container::{LABEL_CLUSTER, LABEL_NODE};
 
-use crate::engine::{CHANGE_DEADLINE, Engine, Lane, READ_DEADLINE};
+use crate::engine::{CHANGE_DEADLINE, Engine, EngineError, Lane, READ_DEADLINE};
 use crate::network::remove_rules;
 
 /// Removes the containers, the network, the images and the firewall rules that belong to this node, and returns what
@@ -58,10 +58,13 @@ async fn containers(
     for container in engine.containers(cluster, node, bridge).await? {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let id = container.id.as_str();
-        engine
+        let gone = engine
             .call(Lane::Change, CHANGE_DEADLINE, |docker| async move { docker.remove_container(id, Some(options)).await })
-            .await
-            .with_context(|| format!("the container {} cannot be removed", container.name()))?;
+            .await;
+        // A removal that the agent began may end between the list and here.
+        if !gone.as_ref().is_err_and(EngineError::is_missing) {
+            gone.with_context(|| format!("the container {} cannot be removed", container.name()))?;
+        }
         removed.push(format!("container {}", container.name()));
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::http::{self, CLIENT_TIMEOUT, Sender};
+use crate::wait::until;
 
 /// Requests per second.
 pub const RATE: u64 = 200;
@@ -77,6 +78,12 @@ impl Load {
             runtime.block_on(drive(running));
         });
         Self { shared, thread: Some(thread) }
+    }
+
+    /// Waits until enough was sent for the count to mean something.
+    pub async fn warm(&self) {
+        let enough = |report: &Report| report.sent > RATE && report.long_responses > 0;
+        until("the load runs", Duration::from_secs(30), async || self.so_far(), enough).await;
     }
 
     /// The count so far.

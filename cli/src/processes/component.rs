@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::layout::Layout;
 use super::member::{Member, Role};
 use super::settings::Settings;
-use super::{Component, Router, Server, control, keeper, tokens};
+use super::{Agent, Component, Router, Server, control, keeper, purge, tokens};
 
 /// Reads a component's configuration; `None` where reading it was all that was asked.
 fn read<T: DeserializeOwned>(component: &Component, prefix: &str) -> Result<Option<T>> {
@@ -42,8 +42,11 @@ pub fn server(options: &Server) -> Result<()> {
     })
 }
 
-pub fn agent(component: &Component) -> Result<()> {
-    let Some(config) = read(component, "DINP_AGENT_")? else { return Ok(()) };
+pub fn agent(options: &Agent) -> Result<()> {
+    let Some(config) = read::<dinp_agent::Config>(&options.component, "DINP_AGENT_")? else { return Ok(()) };
+    if options.purge {
+        return purge::node(&config);
+    }
     until_told("agent", |shutdown| dinp_agent::run(config, shutdown))
 }
 
@@ -76,4 +79,35 @@ pub fn keeper(state: &Path) -> Result<()> {
     let layout = Layout::new(state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(keeper::run(&layout))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn sample(component: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/config/{component}.toml"))
+    }
+
+    fn loads<T: DeserializeOwned>(component: &str) -> T {
+        // A prefix nobody sets: the test's own environment must not help the file.
+        config::load(Some(&sample(component)), "DINP_SAMPLE_").unwrap_or_else(|error| panic!("{component}: {error}"))
+    }
+
+    #[test]
+    fn every_shipped_sample_is_valid() {
+        let server: dinp_server::Config = loads("server");
+        let agent: dinp_agent::Config = loads("agent");
+        let router: dinp_router::Config = loads("router");
+        let builder: dinp_builder::Config = loads("builder");
+        let dash: dinp_dash::Config = loads("dash");
+        agent.check().expect("the agent's own rules");
+        router.listen_addresses().and(router.feed_address().map(drop).map(|()| Vec::new())).expect("the router's own rules");
+        assert_eq!(agent.servers, [format!("ws://{}", server.listen)]);
+        assert_eq!((builder.server.clone(), dash.server), (format!("http://{}", server.listen), builder.server));
+        assert_eq!(server.dashboard_url, format!("http://{}", dash.listen));
+        assert_eq!(router.feed, server.routes);
+    }
 }

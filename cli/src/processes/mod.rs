@@ -31,7 +31,7 @@ pub enum Command {
     /// Run the server alone
     Server(Server),
     /// Run the agent alone
-    Agent(Component),
+    Agent(Agent),
     /// Run the router alone
     Router(Router),
     /// Run the builder alone
@@ -91,6 +91,15 @@ pub struct Server {
     /// Make sure that this folder holds a token for people, for the agent and for the builder
     #[arg(long, value_name = "FOLDER")]
     tokens: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Agent {
+    #[command(flatten)]
+    component: Component,
+    /// Remove every container, image and network that this node's agent made, and end
+    #[arg(long)]
+    purge: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,20 +20,26 @@ pub fn run(layout: &Layout) -> Result<()> {
     // A damaged file means the defaults: the usual socket and address.
     let settings = Settings::load(layout).ok().flatten().unwrap_or_default();
     let agent = control::agent_config(layout, &settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let removed = runtime.block_on(dinp_agent::purge(&agent.docker, &agent.node_name(), &agent.bridge)).with_context(|| {
-        let docker = &settings.docker;
-        format!("Docker at {docker} must answer, or what it holds would stay for ever\n  try:  start Docker, and purge again")
-    })?;
-    for line in removed {
-        println!("removed {line}");
-    }
+    node(&agent)?;
     login::forget(&settings.panel_url())?;
     if systemd::runs_here(layout) {
         systemd::remove()?;
     }
     for folder in [&layout.run, &layout.state] {
         remove(folder)?;
+    }
+    Ok(())
+}
+
+/// What the agent made on this machine.
+pub fn node(agent: &dinp_agent::Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let removed = runtime.block_on(dinp_agent::purge(&agent.docker, &agent.node_name(), &agent.bridge)).with_context(|| {
+        let docker = agent.docker.display();
+        format!("Docker at {docker} must answer, or what it holds would stay for ever\n  try:  start Docker, and purge again")
+    })?;
+    for line in removed {
+        println!("removed {line}");
     }
     Ok(())
 }

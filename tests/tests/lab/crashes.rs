@@ -23,7 +23,7 @@ pub async fn a_killed_instance_is_replaced_and_the_others_are_unhurt(world: &Wor
     let before = lab.settled("killed").await;
     let victim = before.instances[0].id.clone();
     let load = lab.load("killed");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.warm().await;
     lab.docker.run(&["kill", &format!("dinp-killed-{victim}")]);
     let replaced = |app: &dinp_common::api::AppDetail| {
         app.app.status == AppStatus::Running && app.instances.len() == 3 && app.instances.iter().all(|i| i.id != victim)
@@ -31,7 +31,6 @@ pub async fn a_killed_instance_is_replaced_and_the_others_are_unhurt(world: &Wor
     let after = until("the instance is replaced", SETTLE, async || lab.app("killed").await, replaced).await;
     let kept = before.instances.iter().filter(|old| after.instances.iter().any(|new| new.id == old.id)).count();
     assert_eq!(kept, 2, "the other two stay: {:#?}", after.instances);
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let report = load.stop().await;
     assert!(report.failed <= INSIDE, "only what was inside the killed instance may be lost: {report:#?}");
     lab.settled("killed").await;

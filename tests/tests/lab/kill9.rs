@@ -91,6 +91,7 @@ pub async fn the_keeper_starts_what_was_killed(_: &World) {
     lab.deploy("kept", &sample::binary(), settings()).await;
     let containers = lab.docker.running("kept");
     let load = lab.load("kept");
+    load.warm().await;
     let control = lab.pid("control");
     signal(control, Signal::SIGKILL);
     gone(control).await;

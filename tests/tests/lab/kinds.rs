@@ -97,5 +97,5 @@ pub async fn a_binary_of_another_machine_is_refused(world: &World) {
     // e_machine, at 18 of the ELF header: 183 is AArch64.
     bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
     let file = artifacts::executable(lab.folder(), "foreign", bytes);
-    refused(lab, "foreign", &file, "aarch64").await;
+    refused(lab, "foreign", &file, "64-bit ARM").await;
 }

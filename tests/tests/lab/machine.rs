@@ -79,6 +79,7 @@ pub async fn a_changed_binary_upgrades_in_place_and_loses_nothing(_: &World) {
     assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} {after:?}");
     gone(before[2]).await;
     lab.deploy("steady", &sample::version(lab.folder(), "after"), settings(2)).await;
+    lab.settled("steady").await;
     load.stop().await.assert_nothing_lost();
     assert!(lab.docker.running("steady").is_disjoint(&containers), "the new control plane deploys");
     lab.purge().await;

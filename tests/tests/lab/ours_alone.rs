@@ -76,14 +76,13 @@ pub async fn purge_works_with_a_corrupt_state(_: &World) {
     lab.up().await;
     lab.deploy("corrupt", &sample::binary(), Settings::default()).await;
     lab.up_with(&["--stop"]).await;
-    for file in ["state.db", "agent/assignments.json"] {
-        let path = lab.state().join(file);
-        if path.exists() {
-            std::fs::write(&path, "this is no database").expect("damage");
-        }
+    // Without its journal, from which SQLite would mend the file.
+    for file in ["state.db", "state.db-wal", "state.db-shm"] {
+        std::fs::write(lab.state().join(file), "this is no database").expect("damage");
     }
     let refused = lab.up_with(&[]).await;
-    assert!(!refused.status.success(), "{refused:?}");
+    let text = dinp_tests::lab::said(&refused);
+    assert!(!refused.status.success() && text.contains("state.db"), "{text}");
     assert_eq!(lab.docker.running("corrupt").len(), 1, "a damaged state stops nothing");
     lab.purge().await;
     assert_eq!(lab.docker.inventory(), before);
