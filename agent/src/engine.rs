@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 use dinp_planner::agent::Outcome;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use body::Host;
 pub use list::our_labels;
@@ -81,6 +81,11 @@ impl Engine {
     /// A connection for streams, which have no end to put a deadline on.
     pub async fn stream(&self) -> Result<Docker, EngineError> {
         tokio::time::timeout(READ_DEADLINE, self.docker()).await.unwrap_or(Err(EngineError::Deadline(READ_DEADLINE)))
+    }
+
+    /// Room among the reads, for a stream that counts as one.
+    pub async fn room(&self) -> Result<SemaphorePermit<'_>, EngineError> {
+        self.reads.acquire().await.map_err(|closed| self.unreachable(closed))
     }
 
     /// Forgets what was agreed with the engine, which may have been replaced by another version.

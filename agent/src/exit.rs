@@ -47,6 +47,8 @@ fn ended(code: i64, oom: bool, output: String) -> Found {
 }
 
 async fn last_output(engine: &Engine, container: &str, output: &mut Vec<u8>) -> Result<(), String> {
+    // When a whole machine's containers end at once, Docker is not asked for all their output at once.
+    let _room = engine.room().await.map_err(|error| error.to_string())?;
     let docker: Docker = engine.stream().await.map_err(|error| error.to_string())?;
     let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LINES).build();
     let mut pieces = std::pin::pin!(docker.logs(container, Some(options)));
