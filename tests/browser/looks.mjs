@@ -39,12 +39,9 @@ function pages(failed) {
 
 /** Pages of the README: [page, scheme, width, file]. */
 const PICTURES = [
-  ["app", "light", 1280, "app.png"],
-  ["app", "dark", 1280, "app-dark.png"],
-  ["deploy", "light", 1280, "deploy.png"],
-  ["failed deploy", "light", 1280, "failed.png"],
-  ["apps", "light", 1280, "apps.png"],
-  ["app", "light", 390, "phone.png"],
+  ["apps", "light", 1280, "apps-light-1280.png"],
+  ["deploy", "light", 1280, "deploy-light-1280.png"],
+  ["failed deploy", "light", 1280, "failed-light-1280.png"],
 ];
 
 async function picture(page, name, scheme, width) {

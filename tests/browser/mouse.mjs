@@ -1,6 +1,6 @@
 // The whole way with a mouse: from the set-up link to a rollback.
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { mkdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { open } from "./browser.mjs";
 import { check, that, until } from "./check.mjs";
 import * as settings from "./settings.mjs";
@@ -45,6 +45,20 @@ async function lines(page) {
     if (count < 307) count += 7;
     return route.fulfill({ contentType: "application/x-ndjson", body: `${Array.from({ length: count }, (_, n) => line(n)).join("\n")}\n` });
   });
+}
+
+/** The app's page for the README: light, dark, and on a phone. */
+async function pictures(page) {
+  mkdirSync(settings.pictures, { recursive: true });
+  await page.locator("#toasts").evaluate((toasts) => (toasts.style.display = "none"));
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["light", 390]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 900 });
+    await page.screenshot({ path: join(settings.pictures, `app-${colorScheme}-${width}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.locator("#toasts").evaluate((toasts) => (toasts.style.display = ""));
 }
 
 export const tiles = (page) => page.locator(".tile[data-status=Running]").count();
@@ -131,6 +145,7 @@ export async function mouse(signedIn) {
     await until("the stepper follows", async () => (await page.locator("#wanted").inputValue()) === "3");
     that(page.url() === `${base}/apps/${app}`, "the page changed");
   });
+  if (settings.pictures) await pictures(page);
   await check("undo takes a scale back", page, async () => {
     await page.getByRole("button", { name: "Undo" }).click();
     await until("one runs", async () => (await tiles(page)) === 1, deployMs);

@@ -12,6 +12,7 @@ mod kill9;
 mod kinds;
 mod machine;
 mod ours_alone;
+mod split;
 mod wrong_inputs;
 mod zero_loss;
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         kill9::at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck,
         kill9::the_keeper_starts_what_was_killed,
         kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
+        split::separate_processes_on_mariadb_and_redis_converge_whatever_happens,
         machine::after_a_reboot_every_app_serves_again_and_only_its_own,
         machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
         machine::without_docker_it_says_so_keeps_trying_and_keeps_routing,
