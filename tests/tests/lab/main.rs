@@ -18,6 +18,20 @@ mod zero_loss;
 
 fn main() -> ExitCode {
     runner::run(tests![
+        // Those with an installation of their own come first: some compare the engine before and after.
+        ours_alone::containers_of_others_are_never_touched,
+        ours_alone::purge_leaves_the_machine_as_it_was,
+        ours_alone::purge_works_with_a_corrupt_state,
+        split::separate_processes_on_mariadb_and_redis_converge_whatever_happens,
+        kinds::a_binary_of_another_machine_is_refused,
+        kill9::at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck,
+        kill9::the_keeper_starts_what_was_killed,
+        kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
+        machine::after_a_reboot_every_app_serves_again_and_only_its_own,
+        machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
+        machine::without_docker_it_says_so_keeps_trying_and_keeps_routing,
+        machine::many_deploys_leave_the_disk_level,
+        machine::a_full_disk_refuses_and_loses_nothing,
         first_deploy::a_binary_answers_through_the_router,
         first_deploy::the_command_line_deploys_and_says_where,
         first_deploy::curl_with_a_token_deploys,
@@ -27,7 +41,6 @@ fn main() -> ExitCode {
         kinds::a_folder_of_static_files_is_served,
         kinds::a_python_app_runs,
         kinds::java_archives_run,
-        kinds::a_binary_of_another_machine_is_refused,
         zero_loss::deploys_of_one_instance_lose_nothing,
         zero_loss::deploys_of_three_instances_lose_nothing,
         zero_loss::scaling_up_and_down_loses_nothing,
@@ -48,17 +61,5 @@ fn main() -> ExitCode {
         crashes::a_killed_instance_is_replaced_and_the_others_are_unhurt,
         crashes::an_app_that_ends_by_itself_is_replaced_and_said,
         crashes::a_crash_loop_backs_off_and_other_apps_do_not_feel_it,
-        kill9::at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck,
-        kill9::the_keeper_starts_what_was_killed,
-        kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
-        split::separate_processes_on_mariadb_and_redis_converge_whatever_happens,
-        machine::after_a_reboot_every_app_serves_again_and_only_its_own,
-        machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
-        machine::without_docker_it_says_so_keeps_trying_and_keeps_routing,
-        machine::many_deploys_leave_the_disk_level,
-        machine::a_full_disk_refuses_and_loses_nothing,
-        ours_alone::containers_of_others_are_never_touched,
-        ours_alone::purge_leaves_the_machine_as_it_was,
-        ours_alone::purge_works_with_a_corrupt_state,
     ])
 }
