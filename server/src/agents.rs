@@ -37,7 +37,7 @@ pub async fn serve(
         return;
     }
     tracing::info!(node = %hello.node, version = hello.facts.version, "agent connected");
-    let mut link = cluster.agent_joined(&hello.node);
+    let mut link = cluster.agent_joined(&hello, Instant::now());
     cluster.nudge();
     let why = talk(&mut socket, &mut link, &cluster, &shutdown).await;
     tracing::info!(node = %link.node(), why, "agent disconnected");

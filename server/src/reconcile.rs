@@ -97,12 +97,18 @@ impl Reconciler {
         let elapsed_ms = (now.duration_since(term.last_pass).as_millis() as u64).min(PASS_MOST_MS);
         let (policy, publisher) = (&self.policy, &term.publisher);
         let decided = plan(Input { desired: &desired, observed: &observed, publisher, policy, elapsed_ms, leading_ms });
-        failpoint::here("server.planned");
+        let again = decided.changes.iter().any(moves_things);
+        let reach = |point: &str| {
+            if again {
+                failpoint::here(point)
+            }
+        };
+        reach("server.planned");
         if !decided.changes.is_empty() {
             self.store.commit(&fence, &decided.changes).await?;
             apply::apply(&mut desired, &decided.changes);
         }
-        failpoint::here("server.committed");
+        reach("server.committed");
         term.last_pass = now;
         for change in &decided.changes {
             if let Change::Forget { instance } = change {
@@ -112,12 +118,11 @@ impl Reconciler {
         let table = routes::routes(&desired, &observed, &self.domain, leading_ms, &self.policy);
         let update = term.publisher.publish(&table);
         self.feed.publish(update, &term.publisher).await;
-        failpoint::here("server.published");
+        reach("server.published");
         term.dispatch(&self.cluster, &desired, &observed, now);
-        failpoint::here("server.dispatched");
+        reach("server.dispatched");
         let confirmations = Confirmations::new(&term.publisher, &desired.routers, &observed, &self.policy);
         let routed = confirmations.routed(desired.instances.iter().map(|instance| instance.id.clone()));
-        let again = decided.changes.iter().any(moves_things);
         let snapshot = view::leading(desired, &observed, &self.policy, leading_ms, decided.holds, routed);
         self.show(snapshot).await;
         Ok(again)

@@ -8,7 +8,7 @@ use dinp_common::digest::Image;
 use dinp_common::instance::InstanceId;
 use dinp_common::name::NodeName;
 use dinp_common::node::NodeFacts;
-use dinp_common::wire::{Assignments, InstanceReport, LogLine, Orphan, Report, ServerMessage};
+use dinp_common::wire::{Assignments, Hello, InstanceReport, LogLine, Orphan, Report, ServerMessage};
 use dinp_planner::observed::NodeSeen;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::DropGuard;
@@ -28,8 +28,8 @@ struct Node {
     outbox: Outbox,
     asks: HashMap<u64, Ask>,
     next_ask: u64,
-    /// The last report; `None` until a full one has come.
-    seen: Option<Seen>,
+    /// What is known of it. An instance that is not in there is unknown, not gone.
+    seen: Seen,
 }
 
 struct Seen {
@@ -78,7 +78,7 @@ impl Nodes {
             cooling: seen.cooling.clone(),
             orphans: seen.orphans.clone(),
         };
-        self.map().iter().filter_map(|(name, node)| Some((name.clone(), view(node.seen.as_ref()?)))).collect()
+        self.map().iter().map(|(name, node)| (name.clone(), view(&node.seen))).collect()
     }
 
     /// Registers a question; the id to send it under.
@@ -104,16 +104,18 @@ impl Nodes {
 }
 
 impl Cluster {
-    /// A new connection of `node`. It takes the place of an older one, which then ends.
-    pub fn agent_joined(&self, node: &NodeName) -> AgentLink {
+    /// A new connection of an agent. It takes the place of an older one of the same node, which then ends.
+    pub fn agent_joined(&self, hello: &Hello, now: Instant) -> AgentLink {
+        let node = &hello.node;
         let (assignments, assignments_rx) = watch::channel(None);
         let (messages, messages_rx) = mpsc::channel(OUTBOX_MESSAGES);
         let outbox = Outbox { assignments, messages };
         let mut map = self.0.nodes.map();
         let old = map.remove(node);
         let link = old.as_ref().map_or(0, |old| old.link) + 1;
-        // What the last connection reported stays known until this one reports.
-        let seen = old.and_then(|old| old.seen);
+        // What this agent reported over its last connection stays known; of a new one only its facts are.
+        let seen = old.map(|old| old.seen).filter(|seen| seen.boot == hello.boot);
+        let seen = seen.unwrap_or_else(|| Seen::new(now, hello.boot.clone(), hello.facts.clone()));
         map.insert(node.clone(), Node { link, outbox, asks: HashMap::new(), next_ask: 0, seen });
         drop(map);
         AgentLink { cluster: self.clone(), node: node.clone(), link, assignments: assignments_rx, messages: messages_rx }
@@ -180,17 +182,16 @@ impl Drop for AgentLink {
     }
 }
 
+impl Seen {
+    /// A node of which no instance is known yet, which is not to say that it has none.
+    fn new(heard: Instant, boot: String, facts: NodeFacts) -> Self {
+        Self { heard, boot, seq: 0, facts, instances: BTreeMap::new(), cooling: Vec::new(), orphans: Vec::new() }
+    }
+}
+
 /// Merges a report; `true` if a decision could depend on what changed.
-fn take_in(slot: &mut Option<Seen>, report: Report, now: Instant) -> bool {
-    let Some(seen) = slot.as_mut().filter(|seen| seen.boot == report.boot) else {
-        // The first of a boot must be full: a part would make the rest look gone.
-        if report.full {
-            let Report { boot, seq, instances, cooling, orphans, facts, .. } = report;
-            *slot = Some(Seen { heard: now, boot, seq, facts, instances, cooling, orphans });
-        }
-        return true;
-    };
-    if report.seq <= seen.seq {
+fn take_in(seen: &mut Seen, report: Report, now: Instant) -> bool {
+    if seen.boot != report.boot || seen.seq >= report.seq {
         return false;
     }
     let before = (seen.facts.capacity.addresses, seen.facts.docker.is_ok());

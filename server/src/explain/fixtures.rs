@@ -13,7 +13,7 @@ use dinp_common::name::{AppName, NodeName, TeamName};
 use dinp_common::node::{Capacity, NodeFacts, NodeStatus};
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
-use dinp_common::wire::InstanceReport;
+use dinp_common::wire::{Hello, InstanceReport, PROTOCOL};
 
 use crate::cluster::{SeenNode, Snapshot};
 
@@ -23,6 +23,23 @@ pub fn name(text: &str) -> AppName {
 
 pub fn node() -> NodeName {
     NodeName::parse("n1").expect("a node's name")
+}
+
+pub fn facts() -> NodeFacts {
+    NodeFacts {
+        capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 200 },
+        labels: BTreeMap::new(),
+        zone: "a".into(),
+        version: "0.1.0".into(),
+        docker: Ok("20.10".into()),
+        disk_free: 10,
+        disk_total: 20,
+    }
+}
+
+/// What an agent of [`node`] says when it connects.
+pub fn hello() -> Hello {
+    Hello { protocol: PROTOCOL, node: node(), cluster: None, boot: "boot".into(), facts: facts(), highest: None }
 }
 
 pub fn address() -> SocketAddr {
@@ -103,17 +120,7 @@ impl Scene {
     /// Node `n1` with 1 GiB, and `hello` with release 3 live.
     pub fn new(instances: u32) -> Self {
         let mut snapshot = Snapshot { leading: true, ..Snapshot::default() };
-        let capacity = Capacity { memory: MiB(1024), cpus: 2, addresses: 200 };
-        let facts = NodeFacts {
-            capacity,
-            labels: BTreeMap::new(),
-            zone: "a".into(),
-            version: "0.1.0".into(),
-            docker: Ok("20.10".into()),
-            disk_free: 10,
-            disk_total: 20,
-        };
-        let seen = SeenNode { status: NodeStatus::Ready, reason: String::new(), facts: Some(facts), orphans: Vec::new() };
+        let seen = SeenNode { status: NodeStatus::Ready, reason: String::new(), facts: Some(facts()), orphans: Vec::new() };
         snapshot.nodes.insert(node(), seen);
         snapshot.desired.apps.push(app(instances));
         snapshot.desired.releases.insert((name("hello"), ReleaseNo(3)), release(3, 256));

@@ -106,7 +106,7 @@ fn line(at: &str, instance: &str, text: &str) -> LogLine {
 async fn logs_of_several_instances_come_in_the_order_of_their_times() {
     let server = Server::seeing(Scene::new(2).serving("aaa111", 3).serving("bbb222", 3).0).await;
     server.with_live_app().await;
-    let mut link = server.state.cluster.agent_joined(&fixtures::node());
+    let mut link = server.state.cluster.agent_joined(&fixtures::hello(), std::time::Instant::now());
     let agent = async {
         for lines in [["02", "04"], ["01", "03"]] {
             let ServerMessage::Ask { id, ask: Ask::Logs { instance, tail, follow } } =
@@ -138,7 +138,7 @@ async fn a_log_that_cannot_be_read_says_so_and_an_unknown_instance_is_not_found(
 async fn a_followed_log_goes_on_with_instances_that_come_later() {
     let server = Server::seeing(Scene::new(1).serving("aaa111", 3).0).await;
     server.with_live_app().await;
-    let mut link = server.state.cluster.agent_joined(&fixtures::node());
+    let mut link = server.state.cluster.agent_joined(&fixtures::hello(), std::time::Instant::now());
     let mut log = server.open("/v1/apps/hello/logs?follow=true", "application/x-ndjson").await;
     let Some(ServerMessage::Ask { id, .. }) = link.messages.recv().await else { panic!("no question") };
     link.lines(id, vec![line("01", "aaa111", "first")]);
