@@ -130,7 +130,7 @@ pub(crate) async fn name(
     let parsed = match &ask.file_name {
         Some(file) => AppName::suggest(file).ok_or_else(|| "Give it a name: it becomes part of the address.".to_owned()),
         None if ask.name.is_empty() => Err("Give it a name: it becomes part of the address.".to_owned()),
-        None => AppName::parse(&ask.name).map_err(|error| sentence(&error.to_string())),
+        None => AppName::parse(&ask.name).map_err(|error| parts::sentence(&error.to_string())),
     };
     let app = match parsed {
         Ok(app) => app,
@@ -147,9 +147,4 @@ pub(crate) async fn name(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }

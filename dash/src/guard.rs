@@ -31,7 +31,7 @@ const HEADERS: [(&str, &str); 6] = [
 pub(crate) async fn admission(State(site): State<Site>, request: Request, next: Next) -> Response {
     match admit(site.config(), &request) {
         Ok(()) => next.run(request).await,
-        Err(problem) => Refusal::from(problem).into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -47,18 +47,20 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     response
 }
 
-fn admit(config: &DashConfig, request: &Request) -> Result<(), Problem> {
+fn admit(config: &DashConfig, request: &Request) -> Result<(), Refusal> {
     let host = host(request);
     if !host.as_deref().is_some_and(|host| is_ours(config, host)) {
         let host = host.unwrap_or_else(|| "a host without a name".to_owned());
         let why = format!("The dashboard is not served as {host}: pages of an app there could act for whoever is signed in.");
         return Err(Problem::new(421, "wrong_host", why)
-            .suggest("Open it by localhost, by the machine's address, or by a host named in its configuration."));
+            .suggest("Open it by localhost, by the machine's address, or by a host named in its configuration.")
+            .into());
     }
     if is_change(request.method()) && !from_own_page(request.headers()) {
         let why = "A change was asked for from another site's page, or by a browser that does not say from which.";
         return Err(Problem::new(403, "foreign_origin", why)
-            .suggest("Ask from the dashboard's own page; programs use the API with a token."));
+            .suggest("Ask from the dashboard's own page; programs use the API with a token.")
+            .into());
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::view::problem;
 pub(crate) enum Refusal {
     /// Nobody is signed in, or the session ended.
     SignIn,
-    Problem(Problem),
+    Problem(Box<Problem>),
     /// No such app, with names like it.
     NoSuchApp {
         name: String,
@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+        Self::Problem(Box::new(problem))
     }
 }
 
@@ -37,13 +37,14 @@ impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Problem(problem) if problem.status == 401 => Self::SignIn,
-            ClientError::Problem(problem) => Self::Problem(*problem),
-            error @ (ClientError::Unreachable { .. } | ClientError::Interrupted { .. }) => Self::Problem(
+            ClientError::Problem(problem) => Self::Problem(problem),
+            error @ (ClientError::Unreachable { .. } | ClientError::Interrupted { .. }) => {
                 Problem::new(503, "server_unreachable", format!("The DINP server does not answer: {error}."))
                     .now("Apps that run keep running, and their traffic is not affected.")
-                    .suggest("Try again in a moment. On the server's machine, `dinp up` or its service log says more."),
-            ),
-            error => Self::Problem(Problem::new(502, "unexpected_answer", error.to_string())),
+                    .suggest("Try again in a moment. On the server's machine, `dinp up` or its service log says more.")
+                    .into()
+            }
+            error => Problem::new(502, "unexpected_answer", error.to_string()).into(),
         }
     }
 }
@@ -61,7 +62,7 @@ impl Refusal {
     pub(crate) fn into_problem(self) -> Problem {
         match self {
             Self::SignIn => Problem::new(401, "not_signed_in", "The session has ended.").suggest("Sign in again."),
-            Self::Problem(problem) => problem,
+            Self::Problem(problem) => *problem,
             Self::NoSuchApp { name, near } => {
                 let problem = Problem::new(404, "app_not_found", format!("There is no app named {name}."));
                 if near.is_empty() { problem } else { problem.suggest(format!("Did you mean {}?", near.join(", "))) }

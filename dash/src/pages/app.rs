@@ -116,7 +116,7 @@ pub(crate) fn news(detail: &AppDetail) -> Markup {
         @if let Some(last) = &app.last_deploy { (deploy::banner(last)) }
         @if troubled && !app.reason.is_empty() {
             div.callout class=(status::of_app(app.status).class()) {
-                p { strong { (app.status) ": " } (app.reason) }
+                p { strong { (app.status) ": " } (parts::sentence(&app.reason)) }
                 div.row {
                     a href=(path::tab(&app.name, "logs")) { "Logs" }
                     a href=(path::tab(&app.name, "events")) { "Events" }

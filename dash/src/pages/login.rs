@@ -68,7 +68,7 @@ fn form(next: Option<&str>, error: Option<&str>) -> Markup {
                 section.panel {
                     form.body.stack method="post" action="/login" {
                         h1 { "Sign in" }
-                        @if let Some(error) = error { div.callout.bad role="alert" #login-error { p { (error) } } }
+                        @if let Some(error) = error { div.callout.bad role="alert" #login-error { p { (parts::sentence(error)) } } }
                         @if let Some(next) = next { input type="hidden" name="next" value=(next); }
                         div.field {
                             label for="token" { "Access token" }

@@ -142,7 +142,7 @@ fn tiles(detail: &AppDetail) -> Markup {
         @if detail.instances.is_empty() {
             div.empty {
                 @if app.stopped { p { strong { (app.name) " is stopped." } } p { "Its name and releases are kept. Start brings it back." } }
-                @else { p { strong { "No instance yet." } } p { (app.reason) } }
+                @else { p { strong { "No instance yet." } } p { (parts::sentence(&app.reason)) } }
             }
         } @else {
             (instances::tiles(&detail.instances, app.memory))

@@ -98,7 +98,7 @@ async fn used(site: &Site, headers: &HeaderMap, why: &str) -> Response {
         main: html! {
             div.page-narrow.stack {
                 h1 { "This link works no more" }
-                div.callout.bad { p { (why) } p { "A link signs in once, and ends after a while." } }
+                div.callout.bad { p { (parts::sentence(why)) } p { "A link signs in once, and ends after a while." } }
                 p { "Get a new one on the machine DINP runs on: " (parts::command("dinp open --dashboard")) }
                 p { "Or " a href="/login" { "sign in with an access token" } "." }
             }

@@ -30,10 +30,11 @@ fn steps(deploy: &DeployView, instances: &[InstanceView]) -> Vec<Step> {
         return Vec::new();
     }
     let started = started(deploy, instances);
-    let of = |n: u32| format!("{} of {}", n.min(deploy.wanted), deploy.wanted);
+    // What a deploy of long ago wanted is not known any more.
+    let of = |n: u32| if deploy.wanted == 0 { String::new() } else { format!("{} of {}", n.min(deploy.wanted), deploy.wanted) };
     let building = deploy.phase == DeployPhase::Build;
     let succeeded = deploy.state == DeployState::Succeeded;
-    let mut done = vec![!building, !building && started >= deploy.wanted, !building && deploy.ready >= deploy.wanted, succeeded];
+    let mut done = [!building, !building && started >= deploy.wanted, !building && deploy.ready >= deploy.wanted, succeeded];
     if succeeded {
         done.fill(true);
     }
@@ -50,11 +51,9 @@ fn steps(deploy: &DeployView, instances: &[InstanceView]) -> Vec<Step> {
         _ if n < current && failed.is_some() => Stand::Done,
         _ => Stand::Waiting,
     };
-    let step = |n: usize, note: String| Step {
-        word: words[n],
-        stand: at(n),
-        note: if at(n) == Stand::Waiting { String::new() } else { note },
-    };
+    // After a failure the instances are gone, so only the step that failed has a count; the kind stays known.
+    let says = |n: usize| at(n) != Stand::Waiting && (n == 0 || at(n) == Stand::Failed || deploy.state != DeployState::Failed);
+    let step = |n: usize, note: String| Step { word: words[n], stand: at(n), note: if says(n) { note } else { String::new() } };
     notes.into_iter().enumerate().skip(skip).map(|(n, note)| step(n, note)).collect()
 }
 
@@ -108,7 +107,7 @@ pub(crate) fn stepper(deploy: &DeployView, instances: &[InstanceView]) -> Markup
             }
         }
         @if deploy.state == DeployState::Running && !deploy.step.is_empty() {
-            p.lede { (deploy.step) }
+            p.lede { (parts::sentence(&deploy.step)) }
         }
     }
 }
@@ -119,9 +118,9 @@ pub(crate) fn failure(failure: &Failure) -> Markup {
         div.callout.bad {
             h2 { (headline(failure.cause)) }
             dl.why {
-                dt { "Why" } dd { (failure.why) }
-                @if !failure.now.is_empty() { dt { "Now" } dd { (failure.now) } }
-                @if !failure.fix.is_empty() { dt { "Try" } dd { (failure.fix) } }
+                dt { "Why" } dd { (parts::sentence(&failure.why)) }
+                @if !failure.now.is_empty() { dt { "Now" } dd { (parts::sentence(&failure.now)) } }
+                @if !failure.fix.is_empty() { dt { "Try" } dd { (parts::sentence(&failure.fix)) } }
             }
             @if let Some(output) = failure.output.as_deref().filter(|output| !output.trim().is_empty()) {
                 pre.output tabindex="0" aria-label="Last output" { (output) }
@@ -187,7 +186,7 @@ pub(crate) fn banner(deploy: &DeployView) -> Markup {
                 div.callout.bad {
                     div.row {
                         (status::badge(status::Tone::Bad, "Last deploy failed"))
-                        span { @if let Some(failure) = &deploy.failure { (failure.why) " " span.muted { (failure.now) } } @else { (deploy.note) } }
+                        span { @if let Some(failure) = &deploy.failure { (parts::sentence(&failure.why)) " " span.muted { (parts::sentence(&failure.now)) } } @else { (deploy.note) } }
                         a href=(href) { "What happened" }
                     }
                 }

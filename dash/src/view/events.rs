@@ -23,7 +23,7 @@ fn row(event: &Event) -> Markup {
         li class=(class) id={ "e-" (event.id) } {
             span.mark aria-hidden="true" {}
             div {
-                p { span.sr { (word) } (event.text) }
+                p { span.sr { (word) } (parts::sentence(&event.text)) }
                 p.sub {
                     (parts::ago(&event.at)) " · " (event.actor)
                     @if let Some(instance) = &event.instance { " · " span.mono { (instance) } }

@@ -36,6 +36,20 @@ pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// A clause of the API as a sentence of a page.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    // A name such as `v3` or a path stays as it is written.
+    let word_end = text.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(text.len());
+    let plain_word =
+        text[word_end..].chars().next().is_none_or(|next| next.is_whitespace() || matches!(next, ',' | ':' | ';' | '.'));
+    let start: String = if plain_word { first.to_uppercase().collect() } else { first.to_string() };
+    let end = if text.ends_with(['.', '!', '?', ':', '…']) { "" } else { "." };
+    format!("{start}{}{end}", letters.as_str())
+}
+
 /// An app's address, to open and to copy.
 pub(crate) fn url(url: &str) -> Markup {
     html! {
@@ -76,6 +90,15 @@ pub(crate) fn app_url(app: &AppName, version: &VersionView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clauses_become_sentences() {
+        assert_eq!(sentence("no healthy answer"), "No healthy answer.");
+        assert_eq!(sentence("v3 still serves all traffic"), "v3 still serves all traffic.");
+        assert_eq!(sentence("Listen on 0.0.0.0."), "Listen on 0.0.0.0.");
+        assert_eq!(sentence("shop-api is stopped"), "shop-api is stopped.");
+        assert_eq!(sentence(""), "");
+    }
 
     #[test]
     fn times_read_as_people_say_them() {

@@ -9,10 +9,10 @@ use super::status::Tone;
 
 fn words(problem: &Problem) -> Markup {
     html! {
-        p { (problem.detail) }
-        @for error in &problem.errors { p { code { (error.pointer) } " " (error.detail) } }
-        @if let Some(now) = &problem.now { p { (now) } }
-        @if let Some(fix) = &problem.suggestion { p { strong { "Try: " } (fix) } }
+        p { (parts::sentence(&problem.detail)) }
+        @for error in &problem.errors { p { code { (error.pointer) } " " (parts::sentence(&error.detail)) } }
+        @if let Some(now) = &problem.now { p { (parts::sentence(now)) } }
+        @if let Some(fix) = &problem.suggestion { p { strong { "Try: " } (parts::sentence(fix)) } }
         @if let Some(id) = &problem.trace_id {
             p.small.muted { "Error id " code { (id) } " " (parts::copy(id, "Copy the error id")) }
         }

@@ -30,11 +30,11 @@ use super::World;
 
 type Answer<T> = Result<T, Refused>;
 
-pub struct Refused(Problem);
+pub struct Refused(Box<Problem>);
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self(problem)
+        Self(Box::new(problem))
     }
 }
 
@@ -74,7 +74,11 @@ pub fn router(world: World) -> Router {
 
 async fn authorize(State(world): State<World>, request: Request, next: Next) -> Response {
     let known = bearer(request.headers()).is_some_and(|token| world.lock().tokens.iter().any(|own| own == token));
-    if known { next.run(request).await } else { Refused(Problem::new(401, "not_signed_in", "No valid token.")).into_response() }
+    if known {
+        next.run(request).await
+    } else {
+        Refused::from(Problem::new(401, "not_signed_in", "No valid token.")).into_response()
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
