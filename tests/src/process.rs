@@ -41,8 +41,10 @@ impl Running {
     }
 
     pub async fn kill(mut self) {
-        signal(self.pid(), Signal::SIGKILL);
-        self.end(END).await;
+        if self.ended().is_none() {
+            signal(self.pid(), Signal::SIGKILL);
+            self.end(END).await;
+        }
     }
 }
 

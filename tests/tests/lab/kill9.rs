@@ -1,11 +1,8 @@
 //! The control plane dies at the worst moments, and nobody outside notices.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use dinp_common::api::Settings;
+use dinp_common::api::{DeployView, Settings};
 use dinp_common::health::HealthCheck;
-use dinp_tests::lab::{Lab, SETTLE};
+use dinp_tests::lab::{DEPLOY, Lab, SETTLE};
 use dinp_tests::process::{gone, signal};
 use dinp_tests::runner::World;
 use dinp_tests::sample;
@@ -16,20 +13,16 @@ fn settings() -> Settings {
     Settings { health: Some(HealthCheck::Http { path: "/health".into() }), ..Settings::default() }
 }
 
-/// Every point the sources name: a new one is tested without anybody adding it here.
-fn failpoints() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<_> =
-        ["server", "agent", "builder", "store", "planner"].map(|part| dinp_tests::root().join(part).join("src")).into();
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(std::fs::read_dir(&path).expect("a folder").flatten().map(|entry| entry.path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).expect("a source");
-            found.extend(text.split("failpoint::here(\"").skip(1).filter_map(|rest| Some(rest.split('"').next()?.to_owned())));
-        }
+/// Every point the components name in their `FAILPOINTS`: a new one is tested without anybody adding it here.
+fn failpoints() -> Vec<String> {
+    let mut found = Vec::new();
+    for source in ["server/src/reconcile.rs", "agent/src/lib.rs"] {
+        let text = std::fs::read_to_string(dinp_tests::root().join(source)).expect("a source");
+        let list = text.split("FAILPOINTS: &[&str] = &[").nth(1).and_then(|rest| rest.split(']').next());
+        let names = list.unwrap_or_else(|| panic!("{source} lists no points"));
+        found.extend(names.split('"').skip(1).step_by(2).map(str::to_owned));
     }
-    assert!(found.len() >= 4, "{found:?}");
+    assert!(found.len() >= 8, "{found:?}");
     found
 }
 
@@ -42,48 +35,60 @@ async fn orphan(lab: &Lab) {
     }
 }
 
-pub async fn at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck(_: &World) {
+pub async fn at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck(world: &World) {
     let lab = Lab::start().await;
     lab.deploy("victim", &sample::binary(), settings()).await;
     orphan(&lab).await;
-    for point in failpoints() {
-        let load = lab.load("victim");
-        let mut dying = lab.control(Some(&point));
-        let file = sample::version(lab.folder(), &point);
-        let client = lab.client();
-        // It may die while the request is on its way; then nothing was asked for, and the deploy is asked for again.
-        let upload = until(
-            "the deploy is asked for",
-            SETTLE,
-            async || {
-                let artifact = client.artifact_upload(&file, "victim", |_| {}).await.map_err(|error| error.to_string());
-                (dying.ended().is_some(), artifact)
-            },
-            |(ended, artifact)| *ended || artifact.is_ok(),
-        )
-        .await;
-        if upload.1.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(5), lab.try_deploy("victim", &file, settings())).await;
+    for time in 1..=world.times(2, 6) {
+        for point in failpoints() {
+            let died = dies_at(&lab, &format!("{point}@{time}")).await;
+            assert!(died || time > 1, "{point} was never reached");
         }
-        let status = dying.end(Duration::from_secs(60)).await;
-        assert!(!status.success(), "{point} was never reached");
-        let living = lab.control(None);
-        lab.node_ready().await;
-        let begun = match lab.last_deploy("victim").await {
-            Some(deploy) if !deploy.state.is_final() => deploy,
-            _ => lab.deploy_begin("victim", &file, settings()).await,
-        };
-        let ended = lab.succeeds(&begun).await;
-        let app = lab.settled("victim").await;
-        assert_eq!(app.app.release, ended.to, "{point}: the deploy's release serves");
-        let nodes = lab.client().nodes().await.expect("nodes").items;
-        assert!(nodes.iter().all(|node| node.orphans.is_empty()), "{point}: {nodes:#?}");
-        let report = load.stop().await;
-        assert_eq!(report.failed, 0, "{point}: {report:#?}");
-        report.assert_nothing_lost();
-        living.kill().await;
     }
     lab.purge().await;
+}
+
+/// One deploy with a control plane that dies at `point`, and another that finishes it. False if it was not reached.
+async fn dies_at(lab: &Lab, point: &str) -> bool {
+    let load = lab.load("victim");
+    let mut dying = lab.control(Some(point));
+    let file = sample::version(lab.folder(), point);
+    // It may die while the request is on its way; then nothing was asked for, and the deploy is asked for again.
+    let ask = async || {
+        let asked = lab.try_deploy("victim", &file, settings()).await.map_err(|error| error.to_string());
+        (dying.ended().is_some(), asked)
+    };
+    let (_, asked) = until("the deploy is asked for", SETTLE, ask, |(ended, asked)| *ended || asked.is_ok()).await;
+    let client = lab.client();
+    let look = async || {
+        let ended = dying.ended().is_some();
+        let deploy = match &asked {
+            Ok(deploy) => client.deploy(&deploy.app, deploy.number).await.map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        (ended, deploy)
+    };
+    let over = |(ended, deploy): &(bool, Result<DeployView, String>)| *ended || deploy.as_ref().is_ok_and(|d| d.state.is_final());
+    let (died, _) = until("it dies, or the deploy ends", DEPLOY, look, over).await;
+    dying.kill().await;
+
+    let living = lab.control(None);
+    lab.node_ready().await;
+    let deploy = match (asked, lab.last_deploy("victim").await) {
+        (Err(_), Some(last)) if last.state.is_final() => lab.deploy_begin("victim", &file, settings()).await,
+        (_, last) => last.expect("a deploy"),
+    };
+    let ended = lab.succeeds(&deploy).await;
+    let app = lab.settled("victim").await;
+    assert_eq!(app.app.release, ended.to, "{point}: the deploy's release serves");
+    let nodes = lab.client().nodes().await.expect("nodes").items;
+    assert!(nodes.iter().all(|node| node.orphans.is_empty()), "{point}: {nodes:#?}");
+    load.warm().await;
+    let report = load.stop().await;
+    assert_eq!(report.failed, 0, "{point}: {report:#?}");
+    report.assert_nothing_lost();
+    living.kill().await;
+    died
 }
 
 pub async fn the_keeper_starts_what_was_killed(_: &World) {
