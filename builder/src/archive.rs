@@ -177,4 +177,4 @@ fn drain(reader: &mut dyn Read) -> io::Result<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

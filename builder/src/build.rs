@@ -40,7 +40,7 @@ impl Workshop {
             Some(base) => Some(base_ensure(&self.docker, &self.cluster, base, &self.bases, progress).await?),
             None => None,
         };
-        let labels = labels(&self.cluster, order, &examined);
+        let labels = labels(&self.cluster, order, recipe.kind);
         let base_name = base.as_ref().map(|base| base.image.name.as_str());
         let dockerfile = dockerfile::render(&order.file_name, &examined.plan, &recipe, base_name, &labels);
         progress(format!("assembling on {}", base_name.unwrap_or("an empty image")));

@@ -11,6 +11,7 @@ use bollard::models::ImageInspect;
 use bollard::query_parameters::{ImportImageOptions, RemoveImageOptions};
 use dinp_common::build::BuildOrder;
 use dinp_common::digest::{Digest, Image};
+use dinp_common::kind::Kind;
 use dinp_common::name::TeamName;
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
@@ -38,12 +39,12 @@ pub fn tag(order: &BuildOrder) -> String {
 }
 
 /// The labels an image carries. Containers inherit them, so they never make one ours.
-pub fn labels(cluster: &str, order: &BuildOrder, examined: &Examined) -> BTreeMap<String, String> {
+pub fn labels(cluster: &str, order: &BuildOrder, kind: Kind) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("dinp.image.cluster".to_owned(), cluster.to_owned()),
         ("dinp.image.build".to_owned(), order.id.0.to_string()),
         ("dinp.image.app".to_owned(), order.app.to_string()),
-        ("dinp.image.kind".to_owned(), examined.recipe.kind.to_string()),
+        ("dinp.image.kind".to_owned(), kind.to_string()),
     ])
 }
 
@@ -60,6 +61,7 @@ pub async fn assemble(
     let config = serde_json::to_vec(&config(&examined, base, labels, &sum, &jiff::Timestamp::now().to_string()))?;
     let id = Digest::from_sha256(Sha256::digest(&config).into());
     let tag = tag(order);
+    let before = ask_for("inspect an image", docker.inspect_image(&tag)).await?.and_then(|image| image.id);
     let tarball = Tarball { examined, config, id: id.clone(), tag: tag.clone(), sum, base_layers: diff_ids(base).len() };
     if let Err(error) = load(docker, tarball).await {
         remove(docker, &tag).await;
@@ -73,6 +75,10 @@ pub async fn assemble(
             "switch the engine to its own image store (`\"features\": {\"containerd-snapshotter\": false}` in /etc/docker/daemon.json)",
         )
         .into());
+    }
+    if let Some(before) = before.filter(|before| before != id.as_str()) {
+        // A build done again, after its first builder was lost: the name has moved on, and nobody else knows the image.
+        remove(docker, &before).await;
     }
     Ok(Image { config: id, manifest: None, name: tag, bytes: made.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0) })
 }

@@ -71,8 +71,8 @@ impl Head {
             return Err(Refusal::new("the archive is encrypted", "make the zip without a password").into());
         }
         let mtime = file.last_modified().map(seconds).unwrap_or_default();
-        // A mode without a file type comes from a program that only knows permissions.
-        let mode = file.unix_mode().filter(|mode| *mode != 0 && !matches!(file.system(), zip::System::Dos));
+        // Read as it stands: the library's own answer drops the set-user-id bit, which has to be refused and not lost.
+        let mode = Some(file.external_attributes() >> 16).filter(|mode| *mode != 0 && !matches!(file.system(), zip::System::Dos));
         Ok(Self { path: clean(raw)?, mode, folder: file.is_dir(), size: file.size(), mtime })
     }
 

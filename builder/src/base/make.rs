@@ -26,6 +26,8 @@ const LOCK: &str = "/run/dinp/base.lock";
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// How the folders it works in are named.
+const FOLDER_PREFIX: &str = "dinp-base-";
 /// Lines of output kept for the message of a failure.
 const KEPT_LINES: usize = 12;
 /// Bytes handed over at a time.
@@ -85,7 +87,8 @@ pub(super) async fn make(docker: &Docker, cluster: &str, base: Base, progress: P
 }
 
 async fn import(docker: &Docker, cluster: &str, base: Base, progress: Progress<'_>) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("dinp-base-").tempdir().context("making a temporary folder")?;
+    remove_abandoned();
+    let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir().context("making a temporary folder")?;
     let mut run = Run::start(base, folder.path())?;
     let (chunks, ended) = run.root_fs();
     let options = CreateImageOptions {
@@ -112,6 +115,16 @@ async fn import(docker: &Docker, cluster: &str, base: Base, progress: Progress<'
         );
     }
     taken
+}
+
+/// Removes what a process that was killed while it held the lock left behind. Whoever calls holds the lock now.
+fn remove_abandoned() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let abandoned = entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX);
+        if abandoned && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!("{} stays: {error}", entry.path().display());
+        }
+    }
 }
 
 /// One mmdebstrap, killed with all its children when dropped.
