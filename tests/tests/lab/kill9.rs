@@ -1,6 +1,6 @@
 //! The control plane dies at the worst moments, and nobody outside notices.
 
-use dinp_common::api::{DeployView, Settings};
+use dinp_common::api::Settings;
 use dinp_common::health::HealthCheck;
 use dinp_tests::lab::{DEPLOY, Lab, SETTLE};
 use dinp_tests::process::{gone, signal};
@@ -60,16 +60,17 @@ async fn dies_at(lab: &Lab, point: &str) -> bool {
     };
     let (_, asked) = until("the deploy is asked for", SETTLE, ask, |(ended, asked)| *ended || asked.is_ok()).await;
     let client = lab.client();
+    // The last steps, stopping and removing the old instance, come after the deploy's own end.
     let look = async || {
         let ended = dying.ended().is_some();
-        let deploy = match &asked {
-            Ok(deploy) => client.deploy(&deploy.app, deploy.number).await.map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
+        let over = match &asked {
+            Ok(deploy) => client.deploy(&deploy.app, deploy.number).await.is_ok_and(|deploy| deploy.state.is_final()),
+            Err(_) => false,
         };
-        (ended, deploy)
+        (ended, over, lab.docker.all("victim").len())
     };
-    let over = |(ended, deploy): &(bool, Result<DeployView, String>)| *ended || deploy.as_ref().is_ok_and(|d| d.state.is_final());
-    let (died, _) = until("it dies, or the deploy ends", DEPLOY, look, over).await;
+    let over = |(ended, over, containers): &(bool, bool, usize)| *ended || (*over && *containers == 1);
+    let (died, ..) = until("it dies, or the deploy and all after it ends", DEPLOY, look, over).await;
     dying.kill().await;
 
     let living = lab.control(None);
