@@ -51,6 +51,7 @@ async function lines(page) {
 async function pictures(page) {
   mkdirSync(settings.pictures, { recursive: true });
   await page.locator("#toasts").evaluate((toasts) => (toasts.style.display = "none"));
+  await until("no tile shows a change", async () => (await page.locator(".tile.changed").count()) === 0);
   for (const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["light", 390]]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
