@@ -323,7 +323,7 @@ async fn many_changes_are_few_messages() {
         site.world.event(&app, dinp_common::event::Severity::Info, "noise", format!("event {n}."));
         tokio::task::yield_now().await;
     }
-    let got = read_until(&mut stream, "Event 399.").await;
+    let got = read_until(&mut stream, "event 399.").await;
     let allowed = began.elapsed().as_millis() / 500 + 2;
     let messages = got.matches("</title>").count() as u128;
     assert!(messages <= allowed, "{messages} messages in {:?}", began.elapsed());

@@ -36,16 +36,21 @@ pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Words that begin a clause and are no name: the API's clauses may begin with an app's or an instance's, which must
+/// stay as it is written.
+const OPENERS: [&str; 44] = [
+    "a", "all", "an", "another", "at", "choose", "deploy", "every", "for", "free", "give", "if", "in", "it", "its", "make", "no",
+    "nobody", "none", "nothing", "on", "only", "restart", "rollback", "scale", "see", "send", "set", "stop", "start", "that",
+    "the", "there", "these", "this", "to", "try", "use", "wait", "waiting", "when", "while", "with", "write",
+];
+
 /// A clause of the API as a sentence of a page.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut letters = text.chars();
     let Some(first) = letters.next() else { return String::new() };
-    // A name such as `v3` or a path stays as it is written.
-    let word_end = text.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(text.len());
-    let plain_word =
-        text[word_end..].chars().next().is_none_or(|next| next.is_whitespace() || matches!(next, ',' | ':' | ';' | '.'));
-    let start: String = if plain_word { first.to_uppercase().collect() } else { first.to_string() };
+    let word = text.split([' ', ',', ':', ';']).next().unwrap_or_default();
+    let start: String = if OPENERS.contains(&word) { first.to_uppercase().collect() } else { first.to_string() };
     let end = if text.ends_with(['.', '!', '?', ':', '…']) { "" } else { "." };
     format!("{start}{}{end}", letters.as_str())
 }
@@ -96,7 +101,8 @@ mod tests {
         assert_eq!(sentence("no healthy answer"), "No healthy answer.");
         assert_eq!(sentence("v3 still serves all traffic"), "v3 still serves all traffic.");
         assert_eq!(sentence("Listen on 0.0.0.0."), "Listen on 0.0.0.0.");
-        assert_eq!(sentence("shop-api is stopped"), "shop-api is stopped.");
+        assert_eq!(sentence("shop is stopped"), "shop is stopped.");
+        assert_eq!(sentence("the-shop is stopped"), "the-shop is stopped.");
         assert_eq!(sentence(""), "");
     }
 
