@@ -37,7 +37,7 @@ struct Shared {
     watch: broadcast::Sender<WatchEvent>,
     nodes: nodes::Nodes,
     routers: routers::Routers,
-    /// The highest epoch anybody has named; a leader below it must go above.
+    /// The highest epoch that somebody has seen who refuses this server; a leader must be above it.
     highest_epoch: AtomicU64,
 }
 
@@ -110,7 +110,7 @@ impl Cluster {
         let _ = self.0.watch.send(event);
     }
 
-    /// A receiver has seen this epoch.
+    /// A receiver that has seen this epoch refuses ours.
     pub fn raise_epoch(&self, epoch: u64) {
         self.0.highest_epoch.fetch_max(epoch, Ordering::Relaxed);
     }

@@ -70,7 +70,6 @@ impl Reconciler {
                 Ok(false) => {}
                 Err(StoreError::Fenced) => {
                     tracing::warn!("another server leads now; this one stops acting");
-                    self.term = None;
                 }
                 Err(error) => tracing::warn!(%error, "a pass could not be made; everything stays as it is"),
             }
@@ -84,15 +83,20 @@ impl Reconciler {
 
     /// One pass; `true` if it changed something that the next pass should see at once.
     async fn pass(&mut self) -> Result<bool, StoreError> {
+        // What was read before the lease was taken may lack the last words of the leader before.
+        let led_before = self.leadership.acting();
         let mut desired = self.store.desired_load().await?;
         let now = Instant::now();
-        let observed = self.cluster.observed(now);
-        let Some(fence) = self.leadership.acting() else {
-            self.term = None;
+        let mut observed = self.cluster.observed(now);
+        let Some(fence) = self.leadership.acting().filter(|fence| led_before.as_ref() == Some(fence)) else {
+            // The term stays: where a late renewal lets this server go on with the same fence, its versions go on too.
             self.show(view::following(desired, &observed, &self.policy)).await;
             return Ok(false);
         };
         let term = Term::current(&mut self.term, &fence, now);
+        if let Some(epoch) = term.disown(&mut observed) {
+            self.cluster.raise_epoch(epoch);
+        }
         let leading_ms = now.duration_since(term.since).as_millis() as u64;
         let elapsed_ms = (now.duration_since(term.last_pass).as_millis() as u64).min(PASS_MOST_MS);
         let (policy, publisher) = (&self.policy, &term.publisher);
@@ -169,6 +173,14 @@ impl Term {
         }))
     }
 
+    /// A router that has confirmed what this leader never published follows another one and refuses ours, so it confirms
+    /// nothing here. Answers the highest epoch of such a router, which this leader has to go above.
+    fn disown(&self, observed: &mut Observed) -> Option<u64> {
+        let ours = self.publisher.at();
+        let foreign = observed.routers.values_mut().filter(|seen| seen.confirmed.is_some_and(|at| at > ours));
+        foreign.filter_map(|seen| seen.confirmed.take()).map(|at| at.epoch).max()
+    }
+
     /// Gives every connected node its level, at once when it changed and every so often when it did not: hearing it
     /// is how an agent knows that somebody leads.
     fn dispatch(&mut self, cluster: &Cluster, desired: &Desired, observed: &Observed, now: Instant) {
@@ -208,3 +220,6 @@ impl Term {
         self.sent.insert(node, Sent { assignments: level, at: now });
     }
 }
+
+#[cfg(test)]
+mod tests;

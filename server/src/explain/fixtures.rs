@@ -7,13 +7,14 @@ use dinp_common::app::{App, AppKind, Backoff};
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::exit::Exit;
+use dinp_common::fence::Fence;
 use dinp_common::health::{Health, HealthCheck};
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
-use dinp_common::name::{AppName, NodeName, TeamName};
+use dinp_common::name::{AppName, ClusterId, NodeName, TeamName};
 use dinp_common::node::{Capacity, NodeFacts, NodeStatus};
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
-use dinp_common::wire::{Hello, InstanceReport, PROTOCOL};
+use dinp_common::wire::{Assignments, Hello, InstanceReport, PROTOCOL};
 
 use crate::cluster::{SeenNode, Snapshot};
 
@@ -40,6 +41,20 @@ pub fn facts() -> NodeFacts {
 /// What an agent of [`node`] says when it connects.
 pub fn hello() -> Hello {
     Hello { protocol: PROTOCOL, node: node(), cluster: None, boot: "boot".into(), facts: facts(), highest: None }
+}
+
+pub fn instance_id() -> InstanceId {
+    InstanceId::new(&cluster(), 1)
+}
+
+fn cluster() -> ClusterId {
+    ClusterId::parse("c1").expect("a cluster's id")
+}
+
+/// The level of a node that is to have nothing.
+pub fn nothing_assigned() -> Assignments {
+    let fence = Fence { cluster: cluster(), epoch: 1, holder: "here".into() };
+    Assignments { fence, revision: 1, instances: Vec::new(), released: Vec::new(), images: Default::default() }
 }
 
 pub fn address() -> SocketAddr {
