@@ -6,7 +6,7 @@ use axum::extract::ws::{Message, WebSocket};
 use dinp_common::name::ClusterId;
 use dinp_common::wire::{AgentMessage, Assignments, Hello, PROTOCOL, ServerMessage};
 use dinp_store::Store;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{AgentLink, Cluster};
@@ -39,7 +39,7 @@ pub async fn serve(
     tracing::info!(node = %hello.node, version = hello.facts.version, "agent connected");
     let mut link = cluster.agent_joined(&hello, Instant::now());
     cluster.nudge();
-    let why = talk(&mut socket, &mut link, &cluster, &shutdown).await;
+    let why = talk(&mut socket, &mut link, &cluster, &shutdown, SILENCE).await;
     tracing::info!(node = %link.node(), why, "agent disconnected");
 }
 
@@ -64,7 +64,15 @@ async fn greet(socket: &mut WebSocket, allowed: &str, ours: &ClusterId) -> Resul
 }
 
 /// Passes messages both ways; answers why it ended.
-async fn talk(socket: &mut WebSocket, link: &mut AgentLink, cluster: &Cluster, shutdown: &CancellationToken) -> String {
+async fn talk(
+    socket: &mut WebSocket,
+    link: &mut AgentLink,
+    cluster: &Cluster,
+    shutdown: &CancellationToken,
+    silence: Duration,
+) -> String {
+    // Kept over the rounds: what is sent to an agent is no sign of life from it.
+    let mut heard = tokio::time::Instant::now();
     loop {
         // Every branch is cancel-safe: a socket's `recv`, a watch's `changed` and a channel's `recv` lose nothing.
         let outcome = tokio::select! {
@@ -83,11 +91,14 @@ async fn talk(socket: &mut WebSocket, link: &mut AgentLink, cluster: &Cluster, s
                 Some(message) => send(socket, &message).await,
                 None => return "a newer connection of this node took over".to_owned(),
             },
-            received = timeout(SILENCE, socket.recv()) => match received {
+            received = timeout_at(heard + silence, socket.recv()) => match received {
                 Err(_) => return "it has been silent for too long".to_owned(),
                 Ok(None) => return "it closed the connection".to_owned(),
                 Ok(Some(Err(error))) => return error.to_string(),
-                Ok(Some(Ok(message))) => receive(message, link, cluster),
+                Ok(Some(Ok(message))) => {
+                    heard = tokio::time::Instant::now();
+                    receive(message, link, cluster)
+                }
             },
         };
         if let Err(why) = outcome {
@@ -117,5 +128,49 @@ async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), Str
     match timeout(DEADLINE, socket.send(Message::Text(text.into()))).await {
         Ok(sent) => sent.map_err(|error| error.to_string()),
         Err(_) => Err("it does not read what it is sent".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::extract::WebSocketUpgrade;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::explain::fixtures;
+
+    const OPENING: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    #[tokio::test]
+    async fn an_agent_that_is_sent_to_and_says_nothing_is_let_go() {
+        let cluster = Cluster::new();
+        let joined = cluster.clone();
+        let serve = move |upgrade: WebSocketUpgrade| async move {
+            upgrade.on_upgrade(move |mut socket| async move {
+                let mut link = joined.agent_joined(&fixtures::hello(), Instant::now());
+                talk(&mut socket, &mut link, &joined, &CancellationToken::new(), Duration::from_millis(300)).await;
+            })
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", get(serve))).await });
+        // A leader's level comes more often than the silence lasts.
+        tokio::spawn(async move {
+            loop {
+                for (_, outbox) in cluster.outboxes() {
+                    outbox.assignments.send_replace(Some(fixtures::nothing_assigned()));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let mut agent = TcpStream::connect(address).await.expect("connects");
+        agent.write_all(OPENING).await.expect("is sent");
+        let all = timeout(Duration::from_secs(10), agent.read_to_end(&mut Vec::new())).await;
+        assert!(all.is_ok(), "the connection of a silent agent stays");
     }
 }
