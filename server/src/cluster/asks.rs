@@ -38,7 +38,7 @@ impl Cluster {
         let ended = CancellationToken::new();
         let open = nodes::Ask::Lines(lines.clone(), ended.clone().drop_guard());
         let (id, outbox) = self.0.nodes.ask(node, ASKS_PER_NODE, open).ok_or_else(not_connected)?;
-        outbox.messages.try_send(ServerMessage::Ask { id, ask }).map_err(|_| not_connected())?;
+        self.send_ask(node, &outbox, id, ask)?;
         let (cluster, node) = (self.clone(), node.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -52,6 +52,14 @@ impl Cluster {
         Ok(reader)
     }
 
+    /// A question that cannot be sent is open no more.
+    fn send_ask(&self, node: &NodeName, outbox: &nodes::Outbox, id: u64, ask: Ask) -> Result<(), AskError> {
+        outbox.messages.try_send(ServerMessage::Ask { id, ask }).map_err(|_| {
+            self.0.nodes.close(node, id);
+            AskError::NotConnected(node.clone())
+        })
+    }
+
     /// Asks any connected node what an image reference means.
     pub async fn image(&self, reference: &str) -> Result<Image, AskError> {
         let (node, _) = self.outboxes().into_iter().next().ok_or(AskError::NoNode)?;
@@ -59,7 +67,7 @@ impl Cluster {
         let not_connected = || AskError::NotConnected(node.clone());
         let (id, outbox) = self.0.nodes.ask(&node, ASKS_PER_NODE, nodes::Ask::Image(reply)).ok_or_else(not_connected)?;
         let ask = Ask::Image { reference: reference.to_owned() };
-        outbox.messages.try_send(ServerMessage::Ask { id, ask }).map_err(|_| not_connected())?;
+        self.send_ask(&node, &outbox, id, ask)?;
         match tokio::time::timeout(IMAGE_DEADLINE, answer).await {
             Ok(Ok(Ok(image))) => Ok(image),
             Ok(Ok(Err(why))) => Err(AskError::Refused(why)),
@@ -69,5 +77,38 @@ impl Cluster {
                 Err(AskError::Late(node))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::explain::fixtures;
+
+    fn ask() -> Ask {
+        Ask::Logs { instance: fixtures::instance_id(), tail: 1, follow: true }
+    }
+
+    #[tokio::test]
+    async fn questions_that_could_not_be_sent_do_not_count_as_open() {
+        let cluster = Cluster::new();
+        let hello = fixtures::hello();
+        let mut link = cluster.agent_joined(&hello, Instant::now());
+        let mut readers = Vec::new();
+        for _ in 0..ASKS_PER_NODE {
+            readers.push(cluster.logs(&hello.node, ask()).await.expect("there is room"));
+        }
+        readers.clear();
+        // Their tasks close them; the agent reads nothing, so its queue stays full.
+        while cluster.0.nodes.open(&hello.node) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..ASKS_PER_NODE {
+            assert!(cluster.logs(&hello.node, ask()).await.is_err(), "the queue is full");
+        }
+        while link.messages.try_recv().is_ok() {}
+        assert!(cluster.logs(&hello.node, ask()).await.is_ok(), "the agent reads again");
     }
 }

@@ -95,6 +95,11 @@ impl Nodes {
         self.map().get_mut(node)?.asks.remove(&ask)
     }
 
+    #[cfg(test)]
+    pub(super) fn open(&self, node: &NodeName) -> usize {
+        self.map().get(node).map_or(0, |node| node.asks.len())
+    }
+
     fn reader(&self, node: &NodeName, ask: u64) -> Option<mpsc::Sender<Result<LogLine, String>>> {
         match self.map().get(node)?.asks.get(&ask)? {
             Ask::Lines(lines, _) => Some(lines.clone()),
