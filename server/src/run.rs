@@ -60,7 +60,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Running> {
     let url: StoreUrl = config.store.parse()?;
     std::fs::create_dir_all(&config.state_dir).with_context(|| format!("{} cannot be made", config.state_dir.display()))?;
-    let lock = if config.store.starts_with("sqlite:") { Some(lock(&config.state_dir)?) } else { None };
+    let lock = match &url {
+        StoreUrl::Sqlite(path) => Some(lock(path)?),
+        StoreUrl::MySql(_) => None,
+    };
     let store = Store::open(&url).await?;
     let cluster = Cluster::new();
     let mut tasks = JoinSet::new();
@@ -105,15 +108,38 @@ impl Running {
 }
 
 /// Two servers on one SQLite file would both believe that they lead.
-fn lock(state_dir: &Path) -> anyhow::Result<File> {
-    let path = state_dir.join("server.lock");
+fn lock(state_file: &Path) -> anyhow::Result<File> {
+    let path = state_file.with_added_extension("lock");
     let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => anyhow::bail!(
-            "another DINP server already uses {}; stop it first (dinp up --stop), or give this one a state directory of its own",
-            state_dir.display()
+            "another DINP server already uses {}; stop it first (dinp up --stop), or give this one a state file of its own",
+            state_file.display()
         ),
         Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_server_on_one_state_file_is_refused_whatever_its_state_directory() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = |name: &str| Config {
+            store: format!("sqlite:{}", dir.path().join("state.db").display()),
+            routes: format!("unix:{}", dir.path().join(format!("{name}.sock")).display()),
+            state_dir: dir.path().join(name),
+            ..Config::default()
+        };
+        let shutdown = CancellationToken::new();
+        let first = start(config("a"), shutdown.clone()).await.expect("starts");
+        let Err(second) = start(config("b"), shutdown.clone()).await else { panic!("two servers lead") };
+        assert!(second.to_string().contains("already uses"), "{second:#}");
+        shutdown.cancel();
+        first.wait(shutdown).await.expect("ends");
+        start(config("b"), CancellationToken::new()).await.expect("the file is free again");
     }
 }
