@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dinp_common::digest::Digest;
@@ -15,6 +16,8 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 /// Bytes gathered before a write: large enough that the disk, not the calls, is what an upload waits for.
 const WRITE_BUFFER: usize = 256 * 1024;
+/// How long a sender may send nothing, until its upload counts as cut.
+const STALL: Duration = Duration::from_secs(60);
 /// The ending of a file that is still being received.
 const PART: &str = ".part";
 
@@ -112,7 +115,7 @@ impl Artifacts {
         let part = Part(self.dir.join(format!("{}{PART}", hex::encode(rand::random::<[u8; 8]>()))));
         let mut file = BufWriter::with_capacity(WRITE_BUFFER, File::create(&part.0).await.map_err(written)?);
         let (mut hash, mut bytes) = (Sha256::new(), 0u64);
-        while let Some(chunk) = body.next().await {
+        while let Some(chunk) = next(&mut body).await? {
             let chunk = chunk.map_err(|error| ReceiveError::Cut(error.to_string()))?;
             bytes += chunk.len() as u64;
             if bytes > limits::ARTIFACT_BYTES {
@@ -131,6 +134,12 @@ impl Artifacts {
         sync_dir(&self.dir).await?;
         Ok(Stored { digest, bytes })
     }
+}
+
+/// The next piece of a body; a sender that has fallen silent is not waited for.
+async fn next<T>(body: &mut (impl Stream<Item = T> + Unpin)) -> Result<Option<T>, ReceiveError> {
+    let late = |_| ReceiveError::Cut(format!("nothing came for {} seconds", STALL.as_secs()));
+    tokio::time::timeout(STALL, body.next()).await.map_err(late)
 }
 
 /// The name itself is durable only when the folder is.
@@ -162,6 +171,16 @@ mod tests {
 
     fn files(dir: &Path) -> usize {
         std::fs::read_dir(dir).expect("folder").count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_falls_silent_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("folder");
+        let artifacts = Artifacts::open(dir.path()).expect("opens");
+        let body = stream::iter([Ok::<_, String>(Bytes::from_static(b"he"))]).chain(stream::pending());
+        let received = tokio::time::timeout(STALL * 10, artifacts.receive(body)).await.expect("an end");
+        assert!(matches!(received, Err(ReceiveError::Cut(_))), "{received:?}");
+        assert_eq!(files(dir.path()), 0);
     }
 
     #[tokio::test]
