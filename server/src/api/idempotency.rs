@@ -50,8 +50,8 @@ async fn keyed(state: &AppState, principal: &str, key: &HeaderValue, request: Re
     let fingerprint = hex::encode(Sha256::new().chain_update(asked).chain_update([0]).chain_update(&body).finalize());
     match state.store.idempotency_begin(principal, key, &fingerprint).await? {
         Idempotency::New => {
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            keep(state, principal, key, response).await
+            let (state, principal, key) = (state.clone(), principal.to_owned(), key.to_owned());
+            to_the_end(state, principal, key, Request::from_parts(parts, Body::from(body)), next).await
         }
         Idempotency::Replay { status, body } => Ok(replay(status, body)),
         Idempotency::InProgress => {
@@ -61,6 +61,19 @@ async fn keyed(state: &AppState, principal: &str, key: &HeaderValue, request: Re
         Idempotency::Reused => {
             Err(ApiError::unprocessable("idempotency_key_reused", "this Idempotency-Key came with another request before")
                 .suggest("use a new key for a new request"))
+        }
+    }
+}
+
+/// Runs a request whose caller may go away: it is the one who asks again with the same key, and then finds an answer.
+async fn to_the_end(state: AppState, principal: String, key: String, request: Request, next: Next) -> ApiResult<Response> {
+    let (store, by, named) = (state.store.clone(), principal.clone(), key.clone());
+    let run = async move { keep(&state, &principal, &key, next.run(request).await).await };
+    match tokio::spawn(run).await {
+        Ok(kept) => kept,
+        Err(panicked) => {
+            store.idempotency_forget(&by, &named).await?;
+            std::panic::resume_unwind(panicked.into_panic())
         }
     }
 }

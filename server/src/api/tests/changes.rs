@@ -1,11 +1,12 @@
 use axum::body::Body;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use dinp_common::api::{DeployView, WatchEvent};
 use dinp_common::deploy::{DeployNo, DeployState};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
+use dinp_common::wire::ServerMessage;
 use serde_json::json;
 
 use super::{Answer, Server, admin};
@@ -210,4 +211,41 @@ async fn an_app_is_shown_with_its_instances_and_why() {
         (nodes["items"][0]["memory_reserved"].as_str(), nodes["items"][0]["status"].as_str()),
         (Some("256MiB"), Some("Ready"))
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_goes_away_is_answered_when_it_comes_again() {
+    use std::task::Poll;
+    use std::time::{Duration, Instant};
+
+    let server = Server::new().await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut link = server.state.cluster.agent_joined(&fixtures::hello(), Instant::now());
+    let request = || {
+        let request = server.request(Method::POST, "/v1/apps/hello/deploys").header("idempotency-key", "k1");
+        let body = json!({"source": {"from": "image", "reference": "hello:1"}}).to_string();
+        request.header("content-type", "application/json").body(Body::from(body)).expect("a request")
+    };
+    let mut first = Box::pin(server.send(request()));
+    let id = loop {
+        assert!(matches!(futures_util::poll!(&mut first), Poll::Pending), "it waits for the agent");
+        assert!(Instant::now() < deadline, "the agent is not asked");
+        match link.messages.try_recv() {
+            Ok(ServerMessage::Ask { id, .. }) => break id,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    drop(first);
+    link.image(id, Ok(fixtures::image()));
+    let again = loop {
+        let answer = Answer::of(server.send(request()).await).await;
+        if answer.status != StatusCode::CONFLICT {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "{}", answer.text);
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(again.headers["idempotent-replayed"], "true", "{}", again.text);
+    assert_eq!(again.accepted()["number"], 1);
+    assert_eq!(server.desired().await.deploys.len(), 1);
 }
