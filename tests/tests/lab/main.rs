@@ -12,6 +12,7 @@ mod kill9;
 mod kinds;
 mod machine;
 mod ours_alone;
+mod readme;
 mod split;
 mod wrong_inputs;
 mod zero_loss;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         kinds::a_folder_of_static_files_is_served,
         kinds::a_python_app_runs,
         kinds::java_archives_run,
+        readme::every_command_in_the_readme_works,
         zero_loss::deploys_of_one_instance_lose_nothing,
         zero_loss::deploys_of_three_instances_lose_nothing,
         zero_loss::scaling_up_and_down_loses_nothing,
