@@ -91,8 +91,9 @@ impl Load {
         self.shared.report().clone()
     }
 
-    /// Stops sending, waits for every answer still due, and reports.
+    /// Stops sending once there is enough to count, waits for every answer still due, and reports.
     pub async fn stop(mut self) -> Report {
+        self.warm().await;
         self.shared.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("started once");
         tokio::task::spawn_blocking(|| thread.join()).await.expect("joined").expect("the load ends well");

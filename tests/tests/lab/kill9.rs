@@ -84,7 +84,6 @@ async fn dies_at(lab: &Lab, point: &str) -> bool {
     assert_eq!(app.app.release, ended.to, "{point}: the deploy's release serves");
     let nodes = lab.client().nodes().await.expect("nodes").items;
     assert!(nodes.iter().all(|node| node.orphans.is_empty()), "{point}: {nodes:#?}");
-    load.warm().await;
     let report = load.stop().await;
     assert_eq!(report.failed, 0, "{point}: {report:#?}");
     report.assert_nothing_lost();
