@@ -1,6 +1,7 @@
 //! What can go wrong with the store, as far as a caller branches on it.
 
 use dinp_common::name::AppName;
+use dinp_common::release::ReleaseNo;
 use sqlx::error::ErrorKind;
 use sqlx::mysql::MySqlDatabaseError;
 
@@ -52,6 +53,9 @@ pub enum IntentError {
     /// Somebody changed the app since the caller read it.
     #[error("{app} has changed meanwhile: revision {current}, not {expected}")]
     Revision { app: AppName, expected: u64, current: u64 },
+    /// A new release went live since the caller read the one it builds on.
+    #[error("{base} of {app} does not serve any more: another release went live meanwhile")]
+    Live { app: AppName, base: ReleaseNo },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

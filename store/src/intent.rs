@@ -27,6 +27,8 @@ pub struct Intent {
     pub create: bool,
     /// Refuse if the app has another revision; an app that does not exist has revision 0.
     pub expect_revision: Option<u64>,
+    /// The live release that `release` was made from: refuse if another has become live meanwhile, which it would undo.
+    pub based_on: Option<ReleaseNo>,
     pub kind: DeployKind,
     pub strategy: Strategy,
     /// What it is, for people: `deploy of shop.war`.
@@ -161,6 +163,10 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<App, Inten
     }
     if let Some(expected) = intent.expect_revision.filter(|expected| *expected != current) {
         return Err(IntentError::Revision { app: name.clone(), expected, current });
+    }
+    let live = stored.as_ref().and_then(|app| app.live);
+    if let Some(base) = intent.based_on.filter(|base| live != Some(*base)) {
+        return Err(IntentError::Live { app: name.clone(), base });
     }
     let exists = stored.is_some();
     let mut app = stored.unwrap_or_else(|| new_app(name));

@@ -53,6 +53,7 @@ pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, see
         app: app.clone(),
         create: false,
         expect_revision: seen.0,
+        based_on: None,
         kind,
         strategy: STRATEGY,
         note,
@@ -111,7 +112,9 @@ pub async fn scale(
     };
     let spec = dinp_common::release::RunSpec { memory, ..live.spec };
     let release = changed.then(|| NewRelease { spec, note: note.clone(), build: live.build });
-    let intent = Intent { strategy, instances: request.instances, release, ..intent(&name, DeployKind::Scale, note, &by, seen) };
+    let based_on = changed.then_some(live.number);
+    let intent =
+        Intent { strategy, instances: request.instances, release, based_on, ..intent(&name, DeployKind::Scale, note, &by, seen) };
     begin(&state, intent).await
 }
 

@@ -57,7 +57,8 @@ pub async fn env_change(
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let note = note(&change);
     let release = Some(NewRelease { spec, note: note.clone(), build: live.build });
-    begin(&state, Intent { release, strategy, ..changes::intent(&name, DeployKind::Release, note, &by, seen) }).await
+    let based_on = Some(live.number);
+    begin(&state, Intent { release, based_on, strategy, ..changes::intent(&name, DeployKind::Release, note, &by, seen) }).await
 }
 
 /// Names only: a value may be a password.

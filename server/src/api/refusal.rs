@@ -40,6 +40,7 @@ impl From<IntentError> for ApiError {
             }
             IntentError::Revision { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", words)
                 .suggest("read the app again, then repeat the change"),
+            IntentError::Live { .. } => Self::conflict("changed_meanwhile", words).suggest("repeat the change"),
             IntentError::Store(error) => error.into(),
         }
     }

@@ -46,6 +46,7 @@ impl Leader {
             app: name,
             create: true,
             expect_revision: None,
+            based_on: None,
             kind: DeployKind::Release,
             strategy: Strategy::Rolling,
             note: "deploy".into(),

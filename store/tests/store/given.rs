@@ -70,6 +70,7 @@ pub fn intent(app: &str, kind: DeployKind) -> Intent {
         app: name(app),
         create: false,
         expect_revision: None,
+        based_on: None,
         kind,
         strategy: Strategy::Rolling,
         note: format!("{kind} of {app}"),

@@ -53,6 +53,24 @@ on_both! {
         assert_eq!(running, [second]);
     }
 
+    async fn an_edit_does_not_undo_the_release_that_went_live_meanwhile(db: Database) {
+        let first = deployed(&db.store, "shop", 1).await;
+        let lead = leader(&db.store).await;
+        let live = |release| Change::Live { app: name("shop"), release: ReleaseNo(release), generation: first.generation };
+        db.store.commit(&lead, &[live(1)]).await.expect("commits");
+        let edit = |base| {
+            let release = Some(release(9));
+            Intent { release, based_on: Some(ReleaseNo(base)), ..intent("shop", DeployKind::Release) }
+        };
+        deployed(&db.store, "shop", 2).await;
+        db.store.commit(&lead, &[live(2)]).await.expect("commits");
+        let late = db.store.deploy_begin(edit(1)).await;
+        assert_eq!(late, Err(IntentError::Live { app: name("shop"), base: ReleaseNo(1) }));
+        let newest = db.store.release_newest(&name("shop")).await.expect("reads").expect("is there");
+        assert_eq!(newest.number, ReleaseNo(2), "nothing of it is stored");
+        assert_eq!(db.store.deploy_begin(edit(2)).await.expect("begins").to, Some(ReleaseNo(3)));
+    }
+
     async fn a_scale_carries_on_what_it_interrupts(db: Database) {
         let first = uploaded(&db.store, "shop").await;
         let build = first.build.expect("a build");
