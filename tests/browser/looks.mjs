@@ -11,6 +11,8 @@ const { app, base } = settings;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const BUDGET_BYTES = 60_000;
+/** As separate scripts, htmx and its stream extension lost some of so many. */
+const LOADS = 50;
 
 /** What a page violates, in words. Evaluated through the debugger, which the pages' own policy does not stop. */
 async function violations(page) {
@@ -116,6 +118,13 @@ async function small(cookies) {
     await page.goto(`${base}/apps/${app}`);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     that(over <= 0, `the page is ${over} px wider than the window`);
+  });
+  await glance(`${LOADS} loads in a row all go live`, page, async () => {
+    for (let n = 1; n <= LOADS; n += 1) {
+      const stream = page.waitForResponse((answer) => answer.url().includes("/ui/stream"), { timeout: 5_000 });
+      const [, answer] = await Promise.all([page.goto(`${base}/apps/${app}`), stream.catch(() => null)]);
+      that(answer?.status() === 200, `load ${n} opened no stream`);
+    }
   });
   await glance(`markup, styles and scripts have at most ${BUDGET_BYTES} bytes, gzipped`, page, async () => {
     const html = await (await page.request.get(`${base}/apps/${app}`)).text();

@@ -47,6 +47,13 @@ async function lines(page) {
   });
 }
 
+/** Tells the page that it is, or is not, looked at. */
+const look = (page, seen) =>
+  page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !seen);
+
 /** The app's page for the README: light, dark, and on a phone. */
 async function pictures(page) {
   mkdirSync(settings.pictures, { recursive: true });
@@ -214,6 +221,18 @@ export async function mouse(signedIn) {
   });
 
   await check("no script failed on any page so far", page, async () => that(errors.length === 0, errors.join("; ")));
+  await check("a hidden tab closes its streams, and opens them when it is looked at", page, async () => {
+    const streams = new Set();
+    const own = (request) => /\/ui\/(stream|apps\/.*\/logs)/.test(request.url());
+    page.on("request", (request) => own(request) && streams.add(request));
+    for (const name of ["requestfailed", "requestfinished"]) page.on(name, (request) => streams.delete(request));
+    await page.goto(`${base}/apps/${app}`);
+    await until("both streams are open", () => streams.size === 2);
+    await look(page, false);
+    await until("no stream is open", () => streams.size === 0);
+    await look(page, true);
+    await until("both streams are open again", () => streams.size === 2);
+  });
   await check("a lost stream says so, greys the page, and heals", page, async () => {
     const cable = await wire(base);
     await page.goto(`${cable.base}/apps/${app}`);
