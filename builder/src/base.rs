@@ -2,6 +2,7 @@
 
 mod check;
 mod make;
+mod run;
 mod sources;
 mod spec;
 

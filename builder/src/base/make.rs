@@ -1,7 +1,6 @@
 //! Making a base: mmdebstrap writes a root file system, and Docker takes it as it comes.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,14 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use bollard::query_parameters::CreateImageOptions;
 use bollard::{Docker, body_try_stream};
-use bytes::Bytes;
 use dinp_common::digest::Image;
 use dinp_common::kind::Base;
-use futures_util::{Stream, StreamExt};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use futures_util::StreamExt;
+use tokio::process::Command;
 
-use super::{Progress, own_name, sources, spec};
+use super::run::{Folder, Run, said};
+use super::{Progress, own_name, spec};
 use crate::image::{BaseImage, remove};
 use crate::refusal::Refusal;
 
@@ -26,12 +24,6 @@ const LOCK: &str = "/run/dinp/base.lock";
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
-/// How the folders it works in are named.
-const FOLDER_PREFIX: &str = "dinp-base-";
-/// Lines of output kept for the message of a failure.
-const KEPT_LINES: usize = 12;
-/// Bytes handed over at a time.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Makes the base anew, also where one exists. Needs root and Debian; installs mmdebstrap if it is missing.
 pub async fn base_make(docker: &Docker, cluster: &str, base: Base, progress: Progress<'_>) -> anyhow::Result<Image> {
@@ -87,9 +79,8 @@ pub(super) async fn make(docker: &Docker, cluster: &str, base: Base, progress: P
 }
 
 async fn import(docker: &Docker, cluster: &str, base: Base, progress: Progress<'_>) -> anyhow::Result<()> {
-    remove_abandoned();
-    let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir().context("making a temporary folder")?;
-    let mut run = Run::start(base, folder.path())?;
+    let folder = Folder::new(cluster)?;
+    let mut run = Run::start(base, &folder)?;
     let (chunks, ended) = run.root_fs();
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
@@ -115,114 +106,6 @@ async fn import(docker: &Docker, cluster: &str, base: Base, progress: Progress<'
         );
     }
     taken
-}
-
-/// Removes what a process that was killed while it held the lock left behind. Whoever calls holds the lock now.
-fn remove_abandoned() {
-    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
-        let abandoned = entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX);
-        if abandoned && let Err(error) = fs::remove_dir_all(entry.path()) {
-            tracing::warn!("{} stays: {error}", entry.path().display());
-        }
-    }
-}
-
-/// One mmdebstrap, killed with all its children when dropped.
-struct Run {
-    group: nix::unistd::Pid,
-    child: Option<(Child, ChildStdout)>,
-    stderr: Option<ChildStderr>,
-}
-
-type Ended = tokio::sync::oneshot::Receiver<io::Result<bool>>;
-
-impl Run {
-    fn start(base: Base, folder: &Path) -> anyhow::Result<Self> {
-        use std::os::unix::fs::PermissionsExt;
-        // apt downloads as a user of its own, who must be able to enter.
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-        let sources = sources::read(Path::new("/"))?;
-        let overlay = folder.join("overlay.tar");
-        fs::write(&overlay, spec::overlay_tar(base)?)?;
-        let mut command = Command::new("mmdebstrap");
-        command.args(spec::arguments(base)).arg(&sources.suite).arg("-");
-        for (name, text) in [("host.list", &sources.lines), ("host.sources", &sources.stanzas)] {
-            if !text.is_empty() {
-                fs::write(folder.join(name), text)?;
-                command.arg(folder.join(name));
-            }
-        }
-        command.env("TMPDIR", folder).env("DINP_OVERLAY", &overlay).env("LC_ALL", "C.UTF-8");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().context("starting mmdebstrap")?;
-        let group = nix::unistd::Pid::from_raw(child.id().context("mmdebstrap ended at once")?.try_into()?);
-        let stderr = child.stderr.take();
-        let stdout = child.stdout.take().context("mmdebstrap's output")?;
-        Ok(Self { group, child: Some((child, stdout)), stderr })
-    }
-
-    /// The root file system as a tar. It ends with an error unless mmdebstrap ended well: Docker would take whatever
-    /// came before for an image.
-    fn root_fs(&mut self) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, Ended) {
-        let (tell, ended) = tokio::sync::oneshot::channel();
-        let state = self.child.take().map(|(child, out)| (child, out, tell));
-        let chunks = futures_util::stream::unfold(state, |state| async {
-            let (mut child, mut out, tell) = state?;
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            match (&mut out).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await {
-                Ok(0) => {
-                    let ended = child.wait().await.map(|status| status.success());
-                    let failed = !matches!(ended, Ok(true));
-                    let _ = tell.send(ended);
-                    failed.then(|| (Err(io::Error::other("mmdebstrap failed")), None))
-                }
-                Ok(_) => Some((Ok(Bytes::from(chunk)), Some((child, out, tell)))),
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        (chunks, ended)
-    }
-
-    /// Whether it ended well; `true` as well where Docker hung up before, which is then what is told.
-    async fn watch(&self, ended: Ended) -> io::Result<bool> {
-        match ended.await {
-            Ok(ended) => ended,
-            Err(_) => {
-                self.end();
-                Ok(true)
-            }
-        }
-    }
-
-    fn end(&self) {
-        // Already gone is fine.
-        let _ = nix::sys::signal::killpg(self.group, nix::sys::signal::Signal::SIGKILL);
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Passes stages on as they come, and gives back the last lines.
-async fn said(stderr: Option<ChildStderr>, base: Base, progress: Progress<'_>) -> Vec<String> {
-    let mut kept = std::collections::VecDeque::new();
-    let Some(stderr) = stderr else { return Vec::new() };
-    let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let stages = ["running apt-get update", "downloading", "extracting", "installing", "creating tarball"];
-        if let Some(text) = line.strip_prefix("I: ").filter(|text| stages.iter().any(|stage| text.starts_with(stage))) {
-            progress(format!("base {base}: {}", text.trim_end_matches('.')));
-        }
-        if kept.len() == KEPT_LINES {
-            kept.pop_front();
-        }
-        kept.push_back(line);
-    }
-    let errors: Vec<String> = kept.iter().filter(|line| line.starts_with("E: ") || line.starts_with("Err:")).cloned().collect();
-    if errors.is_empty() { kept.into() } else { errors }
 }
 
 async fn install_mmdebstrap(progress: Progress<'_>) -> anyhow::Result<()> {

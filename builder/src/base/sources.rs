@@ -97,3 +97,12 @@ impl Sources {
         }
     }
 }
+
+/// The proxies apt is told to use on this machine, as options for another apt. `dump` is what `apt-config dump` prints.
+pub(super) fn proxies(dump: &str) -> Vec<String> {
+    let is_proxy = |line: &&str| {
+        let name = line.split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        (name.starts_with("acquire::http::") || name.starts_with("acquire::https::")) && name.contains("proxy")
+    };
+    dump.lines().filter(is_proxy).map(|line| format!("--aptopt={line}")).collect()
+}

@@ -28,7 +28,7 @@ const LEFT_OUT: [&str; 5] =
     ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/maven-repo/*", "/usr/lib/jvm/*/lib/ct.sym"];
 
 /// Run by mmdebstrap with the new root as `$1`, in this order. Constants: no name anybody chose comes into them.
-const HOOKS: [&str; 4] = [
+const HOOKS: [&str; 5] = [
     // Our files. $DINP_OVERLAY is a tar.
     r#"tar -C "$1" -xf "$DINP_OVERLAY""#,
     r#"echo 'app:x:1000:1000::/app:/bin/sh' >> "$1/etc/passwd"; echo 'app:x:1000:' >> "$1/etc/group""#,
@@ -37,6 +37,8 @@ const HOOKS: [&str; 4] = [
     // Perl's library comes with a package that only merges /usr, and is a third of the image. Manual pages go last:
     // some packages' scripts want their folders.
     r#"rm -rf "$1"/usr/share/perl "$1"/usr/share/perl5 "$1"/usr/lib/*/perl/5.* "$1"/usr/lib/*/libperl.so* "$1"/usr/share/man/*"#,
+    // Where this machine's packages come from is nobody else's business; the addresses may hold passwords.
+    r#"rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap"#,
 ];
 
 pub(super) fn packages(base: Base) -> &'static [&'static str] {

@@ -59,3 +59,13 @@ fn a_base_is_known_by_what_it_is_made_of() {
     assert_eq!(ids.len(), Base::ALL.len());
     assert!(ids.iter().all(|id| id.len() == 12));
 }
+
+#[test]
+fn the_hosts_proxies_are_used() {
+    let dump = "APT \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"http://127.0.0.1:3142\";\nAcquire::https::Proxy::deb.example \"DIRECT\";\n\
+        Acquire::ForceIPv4 \"true\";\n";
+    assert_eq!(
+        sources::proxies(dump),
+        ["--aptopt=Acquire::http::Proxy \"http://127.0.0.1:3142\";", "--aptopt=Acquire::https::Proxy::deb.example \"DIRECT\";"]
+    );
+}

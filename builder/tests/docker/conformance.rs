@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::engine::{Built, Engine};
 use super::files::{binary, folder, jar, tar_gz, tool};
@@ -35,9 +35,10 @@ fn file_system(engine: &Engine, image: &str) -> BTreeMap<String, String> {
             header.uid().expect("uid"),
             header.gid().expect("gid")
         );
-        let mut content = Vec::new();
+        let (mut content, mut hash) = (Vec::new(), DefaultHasher::new());
         entry.read_to_end(&mut content).expect("content");
-        all.insert(path, format!("{about} {}", hex::encode(Sha256::digest(&content))));
+        hash.write(&content);
+        all.insert(path, format!("{about} {} bytes {:x}", content.len(), hash.finish()));
     }
     assert!(child.wait().expect("docker export").success());
     engine.run(&["rm", &container]);

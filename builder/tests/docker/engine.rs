@@ -69,7 +69,10 @@ impl Engine {
     ) -> (anyhow::Result<BuildOutcome>, Vec<String>) {
         let file = super::files::file_of(content);
         let log = Mutex::new(Vec::new());
-        let progress = |line: String| log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let progress = |line: String| {
+            eprintln!("{}: {line}", order.app);
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        };
         let outcome = workshop.build(order, file.path(), &CancellationToken::new(), &progress).await;
         (outcome, log.into_inner().unwrap_or_else(PoisonError::into_inner))
     }

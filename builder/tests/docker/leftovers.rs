@@ -1,5 +1,9 @@
 //! What a build leaves: its image, or nothing.
 
+use std::time::{Duration, Instant};
+
+use dinp_builder::base_make;
+use dinp_common::kind::Base;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, order, refusal};
@@ -42,4 +46,39 @@ async fn stopping_a_build_stops_it_and_leaves_no_image() {
     let outcome = workshop.build(&order, file.path(), &stop, &progress).await;
     assert!(refusal(outcome).why.contains("stopped"));
     assert!(engine.try_run(&["image", "inspect", "default/stopped:b1"]).is_err(), "an image came of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_while_a_base_is_made_stops_that_too() {
+    let Some(engine) = Engine::for_tests() else { return };
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: making a base needs root");
+    }
+    let cluster = "buildertest-stopped";
+    let docker = dinp_builder::connect(std::path::Path::new(&engine.socket)).await.expect("engine");
+    let working = tokio::sync::Notify::new();
+    let progress = |line: String| {
+        if line.contains("running apt-get update") {
+            working.notify_one();
+        }
+    };
+    let made = tokio::select! {
+        made = base_make(&docker, cluster, Base::Debian, &progress) => Some(made),
+        () = working.notified() => None,
+    };
+    assert!(made.is_none(), "it was over before it was stopped: {made:?}");
+    let began = Instant::now();
+    while let Some(command) = processes().into_iter().find(|command| command.contains("mmdebstrap") && command.contains(cluster))
+    {
+        assert!(began.elapsed() < Duration::from_secs(10), "still running: {command}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(engine.try_run(&["image", "inspect", &format!("dinp-base/debian:{cluster}")]).is_err(), "an image came of it");
+}
+
+/// The command lines and environments of all processes.
+fn processes() -> Vec<String> {
+    let all = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let text = |path: std::path::PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).replace('\0', " ");
+    all.map(|entry| text(entry.path().join("cmdline")) + &text(entry.path().join("environ"))).collect()
 }
