@@ -57,7 +57,8 @@ pub fn bucket(instance: &Instance, freshness: Freshness, report: Option<&Instanc
             Some(Seen::Running { health: Health::Healthy, .. }) => Bucket::Ready,
             Some(Seen::Running { health: Health::Unhealthy { last }, .. }) => Bucket::Sick { why: last.clone() },
             // An agent that restarted has not probed yet; it was healthy when last seen.
-            Some(Seen::Running { health: Health::Unproven { .. }, .. }) | None => Bucket::Unknown,
+            Some(Seen::Running { health: Health::Unproven { last: None }, .. }) | None => Bucket::Unknown,
+            Some(Seen::Running { health: Health::Unproven { last: Some(last) }, .. }) => Bucket::Sick { why: last.clone() },
             Some(Seen::Pending { step }) => Bucket::Sick { why: step.clone() },
             Some(Seen::Stopping | Seen::Gone) => Bucket::Sick { why: "its container is gone".to_owned() },
         },
@@ -85,3 +86,6 @@ impl Bucket {
         matches!(self, Bucket::Starting { .. } | Bucket::Ready | Bucket::Unknown | Bucket::Sick { .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

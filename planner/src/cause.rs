@@ -21,6 +21,7 @@ const OUTPUT_LINES: usize = 20;
 /// What still works while a deploy of this app has failed.
 pub fn still(app: &App) -> String {
     match app.live {
+        _ if app.deleted => format!("{} takes no traffic any more, and its record goes with its last container", app.name),
         Some(_) if app.stopped => format!("{} stays stopped", app.name),
         Some(live) => format!("{live} still serves all traffic"),
         None => format!("nothing of {} ran before, so nothing changed for its users", app.name),
@@ -82,10 +83,18 @@ pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, gr
             output: None,
         };
     };
+    if let Some(Seen::Pending { step }) = report.map(|report| &report.seen) {
+        return Failure {
+            cause: Cause::StartFailed,
+            why: format!("{} of {} was not started after {} s: {step}", instance.id, instance.release, grace_ms / 1000),
+            now: still(app),
+            fix: format!("look at {} and its Docker (dinp nodes), then deploy again", instance.node),
+            output: None,
+        };
+    }
     let met = match report.map(|report| &report.seen) {
         Some(Seen::Running { health: Health::Unproven { last: Some(last) }, .. }) => last.clone(),
         Some(Seen::Running { health: Health::Unhealthy { last }, .. }) => last.clone(),
-        Some(Seen::Pending { step }) => step.clone(),
         _ => "no answer".to_owned(),
     };
     let check = spec.health.describe(spec.port);
@@ -141,10 +150,11 @@ pub(crate) fn no_room(desired: &Desired, app: &App, target: &Target, why: &str) 
     }
 }
 
-pub(crate) fn not_routed(app: &App) -> Failure {
+pub(crate) fn not_routed(app: &App, any_live: bool) -> Failure {
+    let who = if any_live { "not every router that answers" } else { "no router" };
     Failure {
         cause: Cause::NotRouted,
-        why: "no router confirmed the new routes within the deadline".to_owned(),
+        why: format!("{who} confirmed the new routes within the deadline"),
         now: still(app),
         fix: "start the router (dinp up starts it; its log says why it stopped), then deploy again".to_owned(),
         output: None,
@@ -162,6 +172,17 @@ pub(crate) fn deadline(app: &App, deploy: &Deploy, target: &Target, members: &[M
         ),
         now: still(app),
         fix: format!("see what holds it back: dinp why {}; allow more time with --timeout", app.name),
+        output: None,
+    }
+}
+
+pub(crate) fn not_gone(app: &App, deploy: &Deploy, members: &[Member<'_>]) -> Failure {
+    let left: Vec<String> = members.iter().map(|member| format!("{} on {}", member.instance.id, member.instance.node)).collect();
+    Failure {
+        cause: Cause::Deadline,
+        why: format!("after {} s nobody has confirmed that these are gone: {}", deploy.deadline_ms / 1000, left.join(", ")),
+        now: still(app),
+        fix: "bring the nodes and routers that are missing back (dinp nodes); the rest happens by itself".to_owned(),
         output: None,
     }
 }

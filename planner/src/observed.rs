@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::instance::InstanceId;
 use dinp_common::name::{NodeName, RouterId};
-use dinp_common::node::NodeFacts;
+use dinp_common::node::{Node, NodeFacts};
 use dinp_common::route::TableVersion;
 use dinp_common::wire::{InstanceReport, Orphan};
 
@@ -57,6 +57,14 @@ impl Observed {
             Some(_) => Freshness::Fresh,
         }
     }
+
+    /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced, and routes stay.
+    pub fn mass_loss(&self, nodes: &[Node], leading_ms: u64, policy: &Policy) -> bool {
+        let lost = nodes.iter().filter(|node| self.freshness(&node.name, leading_ms, policy) == Freshness::Lost).count();
+        // One node of two is an ordinary loss; all of one is not.
+        let many = lost > 1 || lost == nodes.len();
+        lost > 0 && many && lost * 100 >= nodes.len() * policy.mass_loss_percent as usize
+    }
 }
 
 /// What the routers have confirmed about single instances.
@@ -66,13 +74,39 @@ pub struct Confirmations<'a> {
     live: Vec<&'a RouterSeen>,
     /// All that are recorded, heard or not; `None` for one that was not heard at all.
     recorded: Vec<Option<&'a RouterSeen>>,
+    silent: Vec<&'a RouterId>,
+    /// A recorded router has not been heard by this leader, and its time to speak is not over.
+    awaited: bool,
+}
+
+/// What routers may still carry to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight<'a> {
+    /// Requests and tunnels that live routers report.
+    pub reported: u32,
+    /// Recorded routers that say nothing at present, so that nobody knows what they carry.
+    pub silent: &'a [&'a RouterId],
+}
+
+impl InFlight<'_> {
+    pub fn is_nothing(&self) -> bool {
+        self.reported == 0 && self.silent.is_empty()
+    }
 }
 
 impl<'a> Confirmations<'a> {
-    pub fn new(publisher: &'a Publisher, recorded: &[RouterId], observed: &'a Observed, policy: &Policy) -> Self {
-        let recorded: Vec<_> = recorded.iter().map(|router| observed.routers.get(router)).collect();
-        let live = recorded.iter().flatten().copied().filter(|seen| seen.silent_ms < policy.router_silent_after_ms).collect();
-        Self { publisher, live, recorded }
+    pub fn new(publisher: &'a Publisher, routers: &'a [RouterId], observed: &'a Observed, policy: &Policy) -> Self {
+        let is_live = |seen: &&RouterSeen| seen.silent_ms < policy.router_silent_after_ms;
+        let recorded: Vec<_> = routers.iter().map(|router| observed.routers.get(router)).collect();
+        let live = recorded.iter().flatten().copied().filter(is_live).collect();
+        let silent = routers.iter().zip(&recorded).filter(|(_, seen)| !seen.as_ref().is_some_and(is_live));
+        Self { publisher, live, silent: silent.map(|(router, _)| router).collect(), recorded, awaited: false }
+    }
+
+    /// As a leader of `leading_ms` sees it: a router that it has not heard may live, until its time to speak is over.
+    pub fn early(mut self, leading_ms: u64, policy: &Policy) -> Self {
+        self.awaited = leading_ms < policy.router_silent_after_ms && self.recorded.iter().any(Option::is_none);
+        self
     }
 
     pub fn any_live(&self) -> bool {
@@ -96,9 +130,8 @@ impl<'a> Confirmations<'a> {
         })
     }
 
-    /// Requests and tunnels in flight to the instance through live routers.
-    pub fn in_flight(&self, instance: &InstanceId) -> u32 {
-        self.live.iter().filter_map(|seen| seen.in_flight.get(instance)).sum()
+    pub fn in_flight(&self, instance: &InstanceId) -> InFlight<'_> {
+        InFlight { reported: self.live.iter().filter_map(|seen| seen.in_flight.get(instance)).sum(), silent: &self.silent }
     }
 
     /// The instances that every live router routes to.
@@ -107,6 +140,8 @@ impl<'a> Confirmations<'a> {
     }
 
     fn live_confirm(&self, since: TableVersion) -> bool {
-        self.any_live() && self.live.iter().all(|seen| seen.confirmed.is_some_and(|confirmed| confirmed >= since))
+        self.any_live()
+            && !self.awaited
+            && self.live.iter().all(|seen| seen.confirmed.is_some_and(|confirmed| confirmed >= since))
     }
 }

@@ -23,6 +23,7 @@ struct Room {
     closed: Option<String>,
     capacity: MiB,
     reserved: MiB,
+    /// Instances it can hold at once, addresses in quarantine taken off.
     addresses: u32,
     /// Instances per app.
     apps: BTreeMap<AppName, u32>,
@@ -139,6 +140,7 @@ impl Room {
         if self.total >= limits::INSTANCES_PER_NODE {
             return Some(format!("it holds {} instances, the most a node can", self.total));
         }
-        (self.addresses == 0).then(|| "it has no free address".to_owned())
+        (self.total >= self.addresses)
+            .then(|| format!("it has no free address: {} can be used now, and all are taken", self.addresses))
     }
 }

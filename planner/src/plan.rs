@@ -95,6 +95,8 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Member<'a> {
     pub instance: &'a Instance,
     pub bucket: Bucket,
+    /// Its node is lost.
+    pub lost: bool,
 }
 
 /// Decides everything that is to change now.
@@ -102,25 +104,16 @@ pub fn plan(input: Input<'_>) -> Plan {
     let Input { desired, observed, publisher, policy, leading_ms, .. } = input;
     let mut pass = Pass {
         input,
-        confirmations: Confirmations::new(publisher, &desired.routers, observed, policy),
+        confirmations: Confirmations::new(publisher, &desired.routers, observed, policy).early(leading_ms, policy),
         nodes: Nodes::new(desired, observed, leading_ms, policy),
         next_instance: desired.next_instance,
-        braked: mass_loss(input),
+        braked: observed.mass_loss(&desired.nodes, leading_ms, policy),
         plan: Plan::default(),
     };
     for app in &desired.apps {
         rollout::app(&mut pass, app);
     }
     pass.plan
-}
-
-fn mass_loss(input: Input<'_>) -> bool {
-    let nodes = &input.desired.nodes;
-    let lost = nodes
-        .iter()
-        .filter(|node| input.observed.freshness(&node.name, input.leading_ms, input.policy) == Freshness::Lost)
-        .count();
-    lost > 0 && lost * 100 >= nodes.len() * input.policy.mass_loss_percent as usize
 }
 
 impl<'a> Pass<'a> {
@@ -134,8 +127,19 @@ impl<'a> Pass<'a> {
             .map(|instance| {
                 let freshness = observed.freshness(&instance.node, leading_ms, policy);
                 let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
-                Member { instance, bucket: bucket(instance, freshness, report) }
+                let mut bucket = bucket(instance, freshness, report);
+                if bucket == (Bucket::Starting { healthy: false }) && freshness == Freshness::Fresh && self.is_hung(instance) {
+                    let seconds = policy.hung_start_ms / 1000;
+                    bucket = Bucket::Refused { why: format!("not healthy {seconds} s after its start") };
+                }
+                Member { instance, bucket, lost: freshness == Freshness::Lost }
             })
             .collect()
+    }
+
+    /// So late that another one is tried. A deploy's own grace ends sooner.
+    fn is_hung(&self, instance: &Instance) -> bool {
+        let Input { policy, elapsed_ms, .. } = self.input;
+        instance.spent_ms + elapsed_ms >= policy.hung_start_ms.max(policy.start_grace_ms)
     }
 }

@@ -15,6 +15,9 @@ pub struct Policy {
     pub surge_percent: u32,
     /// How long a new instance may take until it is healthy. Java apps need tens of seconds on a small machine.
     pub start_grace_ms: u64,
+    /// How long an instance of the live release may take until another is tried in its place. Longer than a deploy
+    /// allows: after a reboot everything starts at once.
+    pub hung_start_ms: u64,
     /// New instances that may end before they were healthy until the deploy fails; more than one, since a database
     /// that blinks must not fail a deploy.
     pub failed_starts: u32,
@@ -24,6 +27,9 @@ pub struct Policy {
     pub drain_grace_ms: u64,
     /// Taken off the drain grace for tunnels, so that a WebSocket is closed politely before its instance stops.
     pub tunnel_margin_ms: u64,
+    /// Crashes beyond the first that cost no wait, one for each other instance that is wanted, up to this many: a
+    /// reboot of the machine ends them all at once and is no loop.
+    pub backoff_free_crashes: u32,
     /// The first wait of the crash back-off; the first crash of a good release is replaced at once.
     pub backoff_first_ms: u64,
     /// Where the doubling stops.
@@ -43,10 +49,12 @@ impl Default for Policy {
             router_silent_after_ms: 3_000,
             surge_percent: 25,
             start_grace_ms: 60_000,
+            hung_start_ms: 300_000,
             failed_starts: 3,
             unhealthy_grace_ms: 10_000,
             drain_grace_ms: 30_000,
             tunnel_margin_ms: 5_000,
+            backoff_free_crashes: 9,
             backoff_first_ms: 1_000,
             backoff_most_ms: 300_000,
             backoff_calm_ms: 600_000,
@@ -61,9 +69,10 @@ impl Policy {
         (wanted * self.surge_percent).div_ceil(100).max(1)
     }
 
-    /// The wait after the `crashes`th crash in a row.
-    pub fn backoff_ms(&self, crashes: u32) -> u64 {
-        match crashes {
+    /// The wait after the `crashes`th crash in a row of an app that wants this many instances; crashes seen in
+    /// one pass count once.
+    pub fn backoff_ms(&self, crashes: u32, wanted: u32) -> u64 {
+        match crashes.saturating_sub(wanted.saturating_sub(1).min(self.backoff_free_crashes)) {
             0 | 1 => 0,
             n => self.backoff_first_ms.saturating_mul(1 << (n - 2).min(20)).min(self.backoff_most_ms),
         }

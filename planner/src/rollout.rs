@@ -7,12 +7,14 @@
 mod advance;
 mod finish;
 mod settle;
+mod withdraw;
 
 use dinp_common::app::App;
 use dinp_common::deploy::{Deploy, DeployPhase, Strategy};
 use dinp_common::instance::Instance;
 use dinp_common::release::ReleaseNo;
 
+use crate::bucket::Bucket;
 use crate::plan::{Member, Pass};
 
 /// What the app's instances should be just now.
@@ -60,7 +62,9 @@ pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
     }
 }
 
-/// Those that are meant to run and have not ended, of the target and of anything older.
-fn partition<'m, 'a>(target: &Target, members: &'m [Member<'a>]) -> (Vec<&'m Member<'a>>, Vec<&'m Member<'a>>) {
-    members.iter().filter(|member| member.bucket.runs()).partition(|member| target.is(member.instance))
+/// Those that are meant to run and have not ended, of the target and of anything older. While the brake holds, what
+/// is on lost nodes keeps its place.
+fn partition<'m, 'a>(pass: &Pass<'_>, target: &Target, members: &'m [Member<'a>]) -> (Vec<&'m Member<'a>>, Vec<&'m Member<'a>>) {
+    let counts = |member: &&Member<'_>| member.bucket.runs() || (pass.braked && member.bucket == Bucket::Lost);
+    members.iter().filter(counts).partition(|member| target.is(member.instance))
 }

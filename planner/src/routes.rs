@@ -13,6 +13,7 @@ use crate::policy::Policy;
 /// place; unhealthy ones leave only while a healthy one is there, so the last is never taken away by a health check.
 pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms: u64, policy: &Policy) -> RouteTable {
     let mut table = RouteTable::new();
+    let braked = observed.mass_loss(&desired.nodes, leading_ms, policy);
     for app in desired.apps.iter().filter(|app| !app.deleted) {
         let Ok(host) = Host::parse(&format!("{}.{domain}", app.name)) else {
             continue; // Only a domain longer than DNS allows gets here; the server refuses it at its start.
@@ -28,6 +29,7 @@ pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms:
             let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
             match bucket(instance, freshness, report) {
                 Bucket::Ready | Bucket::Unknown => healthy.push(endpoint),
+                Bucket::Lost if braked => healthy.push(endpoint),
                 // A lost node may only be cut off from us, not from the routers.
                 Bucket::Sick { .. } | Bucket::Lost => sick.push(endpoint),
                 Bucket::Starting { .. }

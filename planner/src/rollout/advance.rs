@@ -1,4 +1,4 @@
-//! Start what is missing, withdraw what is too much.
+//! Start what is missing; what is too much is withdrawn first.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
 
-use super::{Target, partition};
+use super::{Target, partition, withdraw};
 use crate::bucket::Bucket;
 use crate::plan::{About, Member, Pass};
 
@@ -22,7 +22,8 @@ pub(super) fn advance(
     backoff: Backoff,
     members: &[Member<'_>],
 ) -> Option<String> {
-    let (new, old) = partition(target, members);
+    let (new, old) = partition(pass, target, members);
+    withdraw::lost(pass, target, members);
     let Some(release) = target.release.filter(|_| target.wanted > 0) else {
         let why = if app.deleted {
             "the app is deleted"
@@ -33,120 +34,98 @@ pub(super) fn advance(
         } else {
             "no instance is wanted"
         };
-        new.iter().chain(&old).for_each(|member| withdraw(pass, member, why));
+        new.iter().chain(&old).for_each(|member| withdraw::one(pass, member, why));
         return None;
     };
     if target.strategy == Strategy::Recreate {
-        old.iter().for_each(|member| withdraw(pass, member, "it goes before the new release starts (strategy recreate)"));
+        old.iter().for_each(|member| withdraw::one(pass, member, "it goes before the new release starts (strategy recreate)"));
         let waiting = members.iter().filter(|member| !target.is(member.instance) && !is_gone(member)).count();
         if waiting > 0 {
             pass.plan.hold(&app.name, format!("{release} starts when {waiting} old instances are gone (strategy recreate)"));
             return None;
         }
     } else {
-        withdraw_replaced(pass, target, &new, &old);
+        withdraw::replaced(pass, app, target, &new, &old);
     }
     if old.is_empty() {
-        withdraw_extra(pass, target, &new);
+        withdraw::extra(pass, app, target, &new);
     }
-    let missing = missing(pass, target, &new, &old);
-    if missing > 0 && app.live == Some(release) && backoff.wait_ms > 0 {
-        let seconds = backoff.wait_ms.div_ceil(1000);
-        pass.plan.hold(&app.name, format!("the next start waits {seconds} s after {} crashes in a row", backoff.crashes));
+    let kept = keep_strength(pass, app, target, backoff, &new, &old);
+    let missing = missing(pass, target, &new, old.len() + kept);
+    if missing > 0 && (app.live, app.generation) == (Some(release), target.generation) && waits(pass, app, backoff) {
         return None;
     }
-    let taken = new.iter().map(|member| member.instance.index).collect();
-    place(pass, app, release, target.generation, missing, taken)
+    let numbers = free_numbers(pass, target, &new, missing);
+    place(pass, app, release, target.generation, numbers)
 }
 
+/// What is on a lost node takes no room that anybody could use, and nobody can say when it is gone.
 fn is_gone(member: &Member<'_>) -> bool {
-    matches!(member.bucket, Bucket::Stopping { gone: true } | Bucket::Dead { .. } | Bucket::Refused { .. })
+    member.lost || matches!(member.bucket, Bucket::Stopping { gone: true } | Bucket::Dead { .. } | Bucket::Refused { .. })
 }
 
-/// Takes an instance out of the routes, or straight away if it was never in them.
-fn withdraw(pass: &mut Pass<'_>, member: &Member<'_>, why: impl Into<String>) {
-    let want = if member.instance.proven { Want::Drain } else { Want::Stop };
-    pass.plan.move_to(member.instance, want, why);
+/// Unhealthy for so long that another is started in its place.
+fn is_ill(pass: &Pass<'_>, member: &Member<'_>) -> bool {
+    matches!(member.bucket, Bucket::Sick { .. }) && member.instance.spent_ms >= pass.input.policy.unhealthy_grace_ms
 }
 
-/// Serves, and every live router is known to send it traffic.
-fn takes_traffic(pass: &Pass<'_>, member: &Member<'_>) -> bool {
-    member.bucket.serves() && pass.confirmations.entered(&member.instance.id)
-}
-
-/// One old instance goes for each new one that takes traffic, the weakest first.
-fn withdraw_replaced(pass: &mut Pass<'_>, target: &Target, new: &[&Member<'_>], old: &[&Member<'_>]) {
-    let proven = new.iter().filter(|member| takes_traffic(pass, member)).count();
-    let may_go = (proven + old.len()).saturating_sub(target.wanted as usize).min(old.len());
-    let mut victims: Vec<&&Member<'_>> = old.iter().collect();
-    victims.sort_by_key(|member| (member.bucket.serves(), std::cmp::Reverse(member.instance.index), member.instance.id.clone()));
-    for member in victims.into_iter().take(may_go) {
-        let why = format!("replaced by {}", target.release.map_or_else(String::new, |release| release.to_string()));
-        withdraw(pass, member, why);
+/// Whether the live release has crashed so often that its next start waits.
+fn waits(pass: &mut Pass<'_>, app: &App, backoff: Backoff) -> bool {
+    if backoff.wait_ms > 0 {
+        let seconds = backoff.wait_ms.div_ceil(1000);
+        pass.plan.hold(&app.name, format!("the next start waits {seconds} s after {} crashes in a row", backoff.crashes));
     }
+    backoff.wait_ms > 0
 }
 
-/// More than wanted: unproven ones first, then unhealthy ones, then the highest index; never below what is wanted.
-fn withdraw_extra(pass: &mut Pass<'_>, target: &Target, new: &[&Member<'_>]) {
-    let mut extra = new.len().saturating_sub(target.wanted as usize);
-    let mut serving = new.iter().filter(|member| takes_traffic(pass, member)).count();
-    let mut starting = new.iter().filter(|member| matches!(member.bucket, Bucket::Starting { .. })).count();
-    let mut victims: Vec<&&Member<'_>> = new.iter().collect();
-    victims.sort_by_key(|member| {
-        let strength = match member.bucket {
-            Bucket::Starting { .. } => 0,
-            Bucket::Sick { .. } => 1,
-            _ => 2,
-        };
-        (strength, std::cmp::Reverse(member.instance.index), member.instance.id.clone())
-    });
-    for member in victims {
-        if extra == 0 {
-            return;
-        }
-        let may_go = match member.bucket {
-            Bucket::Starting { .. } => serving + starting > target.wanted as usize,
-            Bucket::Sick { .. } => serving >= target.wanted as usize,
-            _ => serving > target.wanted as usize,
-        };
-        if may_go {
-            match member.bucket {
-                Bucket::Starting { .. } => starting -= 1,
-                Bucket::Sick { .. } => {}
-                _ => serving = serving.saturating_sub(usize::from(takes_traffic(pass, member))),
-            }
-            withdraw(pass, member, format!("{} instances are wanted", target.wanted));
-            extra -= 1;
-        }
+/// While a new release proves itself, what the live one loses is replaced: the new one may be bad. Answers how many
+/// were started.
+fn keep_strength(
+    pass: &mut Pass<'_>,
+    app: &App,
+    target: &Target,
+    backoff: Backoff,
+    new: &[&Member<'_>],
+    old: &[&Member<'_>],
+) -> usize {
+    let live = Target { release: app.live, generation: app.generation, ..*target };
+    let Some(release) = live.release.filter(|_| target.strategy == Strategy::Rolling && live != *target) else {
+        return 0;
+    };
+    let serving = new.iter().filter(|member| member.bucket.serves()).count();
+    let staying: Vec<_> = old.iter().copied().filter(|member| live.is(member.instance) || member.bucket.serves()).collect();
+    let lacking = (target.wanted as usize).saturating_sub(serving + staying.len());
+    if lacking == 0 || waits(pass, app, backoff) {
+        return 0;
     }
+    let numbers = free_numbers(pass, target, &staying, lacking);
+    let before = pass.next_instance;
+    place(pass, app, release, live.generation, numbers);
+    (pass.next_instance - before) as usize
 }
 
 /// How many instances may be started now.
-fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: &[&Member<'_>]) -> usize {
-    let policy = pass.input.policy;
-    let ill = new
-        .iter()
-        .filter(|member| matches!(member.bucket, Bucket::Sick { .. }) && member.instance.spent_ms >= policy.unhealthy_grace_ms)
-        .count();
+fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: usize) -> usize {
+    let ill = new.iter().filter(|member| is_ill(pass, member)).count();
     let missing = (target.wanted as usize).saturating_sub(new.len() - ill);
-    let ceiling = (target.wanted + policy.surge(target.wanted)) as usize;
-    if old.is_empty() && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old.len()).min(missing) }
+    let ceiling = (target.wanted + pass.input.policy.surge(target.wanted)) as usize;
+    if old == 0 && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old).min(missing) }
 }
 
-fn place(
-    pass: &mut Pass<'_>,
-    app: &App,
-    release: ReleaseNo,
-    generation: u32,
-    missing: usize,
-    mut taken: BTreeSet<u32>,
-) -> Option<String> {
+/// Numbers that nobody has come first, then those of ill ones, which the new ones replace.
+fn free_numbers(pass: &Pass<'_>, target: &Target, members: &[&Member<'_>], count: usize) -> Vec<u32> {
+    let index = |member: &&Member<'_>| member.instance.index;
+    let taken: BTreeSet<u32> = members.iter().map(index).collect();
+    let ill: BTreeSet<u32> = members.iter().filter(|member| is_ill(pass, member)).map(index).collect();
+    let beyond = (target.wanted..).filter(|index| !taken.contains(index));
+    (0..target.wanted).filter(|index| !taken.contains(index)).chain(ill.iter().copied()).chain(beyond).take(count).collect()
+}
+
+fn place(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, numbers: Vec<u32>) -> Option<String> {
     let memory = pass.input.desired.spec(&app.name, release).map_or(MiB(0), |spec| spec.memory);
-    for _ in 0..missing {
+    for index in numbers {
         match pass.nodes.place(&app.name, memory) {
             Ok(placed) => {
-                let index = (0..).find(|index| !taken.contains(index)).unwrap_or(0);
-                taken.insert(index);
                 start(pass, app, release, generation, index, placed);
             }
             Err(why) => {

@@ -1,10 +1,11 @@
 //! How a deploy ends: every one does.
 
 use dinp_common::app::App;
-use dinp_common::deploy::{Cause, Deploy, DeployKind, DeployPhase, DeployState, Failure};
+use dinp_common::deploy::{Cause, Deploy, DeployKind, DeployPhase, DeployState, Failure, Strategy};
 use dinp_common::event::Severity;
 use dinp_common::instance::Want;
 use dinp_common::plan::Change;
+use dinp_common::release::ReleaseNo;
 
 use super::settle::Losses;
 use super::{Target, partition};
@@ -29,22 +30,25 @@ pub(super) fn fail(
             return false;
         }
         let failure = cause::no_builder(app, policy.build_deadline_ms);
-        return end_failed(pass, app, deploy, failure);
+        return end_failed(pass, app, deploy, failure, &[]);
     }
     let failed_starts = deploy.failed_starts + losses.failed_starts.len() as u32;
     progress(pass, app, deploy, spent_ms, failed_starts);
+    if target.wanted == 0 {
+        return false; // What is about to go need not be healthy.
+    }
+    let (new, _) = partition(pass, target, members);
     if let Some(last) = losses.failed_starts.last().filter(|_| failed_starts >= policy.failed_starts) {
         let failure = cause::failed_start(pass.input.desired, app, last, failed_starts);
-        return end_failed(pass, app, deploy, failure);
+        return end_failed(pass, app, deploy, failure, &new);
     }
-    let (new, _) = partition(target, members);
     let grace = policy.start_grace_ms.min(deploy.deadline_ms);
     let late = new.iter().find(|member| {
         matches!(member.bucket, Bucket::Starting { healthy: false }) && member.instance.spent_ms + pass.input.elapsed_ms >= grace
     });
     if let Some(late) = late {
         let failure = cause::never_healthy(pass.input, app, late, grace);
-        return end_failed(pass, app, deploy, failure);
+        return end_failed(pass, app, deploy, failure, &new);
     }
     false
 }
@@ -66,13 +70,17 @@ pub(super) fn succeed_or_wait(
         return;
     }
     let spent_ms = deploy.spent_ms + pass.input.elapsed_ms;
-    if spent_ms >= deploy.deadline_ms && deploy.kind != DeployKind::Delete {
+    if spent_ms >= deploy.deadline_ms {
+        let (new, _) = partition(pass, target, members);
         let failure = match shortage {
             Some(why) => cause::no_room(pass.input.desired, app, target, &why),
-            None if !pass.confirmations.any_live() => cause::not_routed(app),
+            None if app.deleted && pass.confirmations.any_live() => cause::not_gone(app, deploy, members),
+            None if !pass.confirmations.any_live() || all_serve(target, &new) => {
+                cause::not_routed(app, pass.confirmations.any_live())
+            }
             None => too_late(pass, app, deploy, target, members),
         };
-        end_failed(pass, app, deploy, failure);
+        end_failed(pass, app, deploy, failure, &new);
     }
 }
 
@@ -89,16 +97,19 @@ fn done(pass: &Pass<'_>, app: &App, target: &Target, members: &[Member<'_>]) -> 
     if app.deleted {
         return members.is_empty();
     }
-    let (new, old) = partition(target, members);
-    let wanted = if target.release.is_some() { target.wanted as usize } else { 0 };
-    let all_in =
-        new.len() == wanted && new.iter().all(|member| member.bucket.serves() && pass.confirmations.entered(&member.instance.id));
+    let (new, old) = partition(pass, target, members);
+    let all_in = all_serve(target, &new) && new.iter().all(|member| pass.confirmations.entered(&member.instance.id));
     let all_out = old.is_empty()
         && members
             .iter()
             .filter(|member| member.instance.want != Want::Run && member.instance.proven)
             .all(|member| pass.confirmations.left(&member.instance.id));
     all_in && all_out
+}
+
+fn all_serve(target: &Target, new: &[&Member<'_>]) -> bool {
+    let wanted = if target.release.is_some() { target.wanted as usize } else { 0 };
+    new.len() == wanted && new.iter().all(|member| member.bucket.serves())
 }
 
 fn succeed(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, target: &Target) {
@@ -135,7 +146,19 @@ fn progress(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, spent_ms: u64, fail
     }
 }
 
-fn end_failed(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, failure: Failure) -> bool {
+/// `new` are the instances it tried, which leave again unless the live release is what it tried.
+fn end_failed(pass: &mut Pass<'_>, app: &App, deploy: &Deploy, mut failure: Failure, new: &[&Member<'_>]) -> bool {
+    let other = |live: &ReleaseNo| deploy.to != Some(*live) || deploy.generation != app.generation;
+    if let Some(live) =
+        app.live.filter(|live| other(live) && !app.stopped && !app.deleted && deploy.phase == DeployPhase::Rollout)
+    {
+        let tried = new.iter().filter(|member| member.bucket.serves()).count();
+        if deploy.strategy == Strategy::Recreate {
+            failure.now = format!("{live} was stopped to make room and is started again");
+        } else if tried > 0 {
+            failure.now = format!("{live} takes all traffic again as soon as it is back at full strength");
+        }
+    }
     let text = format!("{} {} failed: {}. {}", deploy.kind, deploy.number, failure.why, failure.now);
     let severity = if failure.cause == Cause::NoRoom { Severity::Warning } else { Severity::Error };
     pass.plan.note(severity, "deploy_failed", About { detail: failure.output.clone(), ..About::app(&app.name) }, text);

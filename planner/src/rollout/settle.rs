@@ -15,8 +15,8 @@ use crate::plan::{About, Member, Pass};
 pub(super) struct Losses<'m, 'a> {
     /// Of what is being rolled out.
     pub failed_starts: Vec<&'m Member<'a>>,
-    /// Of the live release.
-    pub crashes: u32,
+    /// Whether the live release lost any. Many at once are one event, such as a reboot.
+    pub crashes: bool,
 }
 
 pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, members: &'m [Member<'a>]) -> Losses<'m, 'a> {
@@ -35,8 +35,9 @@ pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, me
                 ended(pass, member);
                 if instance.want == Want::Run {
                     let of_live = app.live == Some(instance.release) && app.generation == instance.generation;
-                    losses.crashes += u32::from(of_live);
-                    if target.is(instance) {
+                    losses.crashes |= of_live;
+                    // One that has served and crashed says nothing about a start.
+                    if target.is(instance) && !(of_live && instance.proven) {
                         losses.failed_starts.push(member);
                     }
                 }
@@ -47,11 +48,7 @@ pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, me
                     format!("{} is lost with too many others; nothing is replaced until nodes return", instance.node),
                 );
             }
-            Bucket::Lost => {
-                let why = format!("node {} has been silent for too long; {} is replaced elsewhere", instance.node, instance.id);
-                pass.plan.move_to(instance, Want::Stop, why.clone());
-                pass.plan.note(Severity::Warning, "instance_lost", About::instance(instance), why);
-            }
+            Bucket::Lost => {} // It goes when others serve in its place.
             Bucket::Draining => drain(pass, app, instance),
             Bucket::Stopping { gone } => {
                 if *gone && pass.confirmations.left_everywhere(&instance.id) {
@@ -123,25 +120,32 @@ fn drain(pass: &mut Pass<'_>, app: &App, instance: &Instance) {
         return;
     }
     let in_flight = pass.confirmations.in_flight(&instance.id);
-    if in_flight == 0 {
+    let silent = in_flight.silent.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if in_flight.is_nothing() {
         pass.plan.move_to(instance, Want::Stop, "every router confirmed its withdrawal and nothing is in flight");
     } else if instance.spent_ms >= pass.input.policy.drain_grace_ms {
-        let text = format!("its drain grace ended with {in_flight} requests still in flight");
+        let text = match in_flight.reported {
+            0 => format!("its drain grace ended, and nobody knows what router {silent} still carries"),
+            n => format!("its drain grace ended with {n} requests still in flight"),
+        };
         pass.plan.note(Severity::Warning, "drain_cut", About::instance(instance), format!("{}: {text}", instance.id));
         pass.plan.move_to(instance, Want::Stop, text);
     } else {
+        if !silent.is_empty() {
+            pass.plan.hold(&app.name, format!("router {silent} is silent, so {} keeps its whole drain grace", instance.id));
+        }
         spend(pass, instance);
     }
 }
 
 /// Time and crashes of the live release: quick at first, then slower and slower, and calm again after a while.
 /// Answers the back-off as it is after this pass.
-pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashes: u32) -> Backoff {
+pub(super) fn backoff(pass: &mut Pass<'_>, app: &App, crashed: bool) -> Backoff {
     let policy = pass.input.policy;
     let mut next = app.backoff;
-    if crashes > 0 {
-        next.crashes = next.crashes.saturating_add(crashes);
-        next.wait_ms = policy.backoff_ms(next.crashes);
+    if crashed {
+        next.crashes = next.crashes.saturating_add(1);
+        next.wait_ms = policy.backoff_ms(next.crashes, app.instances);
         next.calm_ms = 0;
     } else if next.crashes > 0 {
         next.wait_ms = next.wait_ms.saturating_sub(pass.input.elapsed_ms);

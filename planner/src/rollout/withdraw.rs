@@ -1,0 +1,131 @@
+//! What is too much leaves, the weakest first, and never below what is wanted.
+
+use std::cmp::Reverse;
+
+use dinp_common::app::App;
+use dinp_common::event::Severity;
+use dinp_common::instance::Want;
+
+use super::Target;
+use crate::bucket::Bucket;
+use crate::plan::{About, Member, Pass};
+
+/// Takes an instance out of the routes, or straight away if it was never in them.
+pub(super) fn one(pass: &mut Pass<'_>, member: &Member<'_>, why: impl Into<String>) {
+    let want = if member.instance.proven { Want::Drain } else { Want::Stop };
+    pass.plan.move_to(member.instance, want, why);
+}
+
+/// Healthy now, and every live router is known to send it traffic. One of which nothing is known keeps its own place,
+/// and is no reason to take another's away.
+fn takes_traffic(pass: &Pass<'_>, member: &Member<'_>) -> bool {
+    member.bucket == Bucket::Ready && pass.confirmations.entered(&member.instance.id)
+}
+
+/// One old instance goes for each new one that takes traffic: those that take none first, those of the live release
+/// last, since a failed deploy returns to it.
+pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Member<'_>], old: &[&Member<'_>]) {
+    let by = target.release.map_or_else(String::new, |release| release.to_string());
+    let of_live = |member: &Member<'_>| app.live == Some(member.instance.release) && app.generation == member.instance.generation;
+    let (abandoned, old): (Vec<&Member<'_>>, Vec<&Member<'_>>) =
+        old.iter().partition(|member| matches!(member.bucket, Bucket::Starting { .. }) && !of_live(member));
+    let returning = (app.live, app.generation) == (target.release, target.generation);
+    let instead = if returning { format!("its deploy ended, and {by} stays") } else { format!("{by} is rolled out instead") };
+    for member in abandoned {
+        one(pass, member, instead.clone());
+    }
+    let proven = new.iter().filter(|member| takes_traffic(pass, member)).count();
+    let may_go = (proven + old.len()).saturating_sub(target.wanted as usize).min(old.len());
+    let rank = |member: &Member<'_>| {
+        let serves = (takes_traffic(pass, member), member.bucket.serves());
+        (serves, of_live(member), Reverse(member.instance.index), member.instance.id.clone())
+    };
+    let mut victims = old.clone();
+    victims.sort_by_cached_key(|member| rank(member));
+    for member in victims.into_iter().take(may_go) {
+        one(pass, member, format!("replaced by {by}"));
+    }
+    if may_go < old.len() && new.iter().any(|member| member.bucket.serves()) {
+        held(pass, app);
+    }
+}
+
+/// More than wanted: unproven ones first, then unhealthy ones, then the highest index; never below what is wanted.
+pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Member<'_>]) {
+    let wanted = target.wanted as usize;
+    let mut extra = new.len().saturating_sub(wanted);
+    let mut serving = new.iter().filter(|member| takes_traffic(pass, member)).count();
+    let mut proven = new.iter().filter(|member| member.instance.proven).count();
+    let mut starting = new.iter().filter(|member| matches!(member.bucket, Bucket::Starting { .. })).count();
+    let mut victims = new.to_vec();
+    victims.sort_by_cached_key(|member| {
+        let strength = match member.bucket {
+            Bucket::Starting { .. } => 0,
+            Bucket::Sick { .. } | Bucket::Lost => 1,
+            Bucket::Unknown => 2,
+            _ => 3,
+        };
+        // A replacement has the number of what it replaces; if both are well in the end, one of the two goes.
+        let alone = new.iter().filter(|other| other.instance.index == member.instance.index).count() == 1;
+        (strength, alone, Reverse(member.instance.index), member.instance.id.clone())
+    });
+    for member in victims {
+        if extra == 0 {
+            return;
+        }
+        let may_go = match member.bucket {
+            Bucket::Starting { .. } => serving + starting > wanted,
+            // It is in no route while another one serves; it goes when others have proven themselves in its place.
+            Bucket::Sick { .. } | Bucket::Lost => serving > 0 && proven > wanted,
+            _ => serving - usize::from(takes_traffic(pass, member)) >= wanted,
+        };
+        if may_go {
+            match member.bucket {
+                Bucket::Starting { .. } => starting -= 1,
+                Bucket::Sick { .. } | Bucket::Lost => {}
+                _ => serving -= usize::from(takes_traffic(pass, member)),
+            }
+            proven -= usize::from(member.instance.proven);
+            extra -= 1;
+            one(pass, member, surplus(member, wanted));
+        }
+    }
+    if extra > 0 {
+        held(pass, app);
+    }
+}
+
+fn surplus(member: &Member<'_>, wanted: usize) -> String {
+    match &member.bucket {
+        Bucket::Sick { why } => format!("it is unhealthy ({why}), and others run in its place"),
+        _ if wanted == 1 => "only one instance is wanted".to_owned(),
+        _ => format!("only {wanted} instances are wanted"),
+    }
+}
+
+/// A lost node may only be cut off from us: what runs there goes when as many others take traffic as are wanted.
+pub(super) fn lost(pass: &mut Pass<'_>, target: &Target, members: &[Member<'_>]) {
+    if pass.braked {
+        return;
+    }
+    let wanted = if target.release.is_some() { target.wanted as usize } else { 0 };
+    let serving = members.iter().filter(|member| takes_traffic(pass, member)).count();
+    for member in members.iter().filter(|member| member.bucket == Bucket::Lost) {
+        let instance = member.instance;
+        let silent = format!("{} has been silent for too long", instance.node);
+        if instance.proven && serving < wanted {
+            let why = format!("{silent}; {} is given up when another one serves in its place", instance.id);
+            pass.plan.hold(&instance.app, why);
+        } else {
+            let why = format!("{silent}; {} is given up", instance.id);
+            pass.plan.note(Severity::Warning, "instance_lost", About::instance(instance), why.clone());
+            one(pass, member, why);
+        }
+    }
+}
+
+fn held(pass: &mut Pass<'_>, app: &App) {
+    if !pass.confirmations.any_live() {
+        pass.plan.hold(&app.name, "no router answers, so nothing that serves is withdrawn until one confirms the new routes");
+    }
+}

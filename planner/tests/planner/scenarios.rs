@@ -1,0 +1,102 @@
+//! Every file in `tests/scenarios` is a promise: a script, a line `---`, and what the leader decides.
+//! `UPDATE=1 cargo test -p dinp-planner` writes the decisions anew; read the difference before keeping it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::script;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+fn check(name: &str) {
+    let path = folder().join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (given, expected) = text.split_once("---\n").unwrap_or((&text, ""));
+    let decided = format!("{}\n", script::run(given));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{given}---\n{decided}")).expect("the scenario can be written");
+    } else if decided != expected {
+        let at = decided.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
+        let line = |text: &str| text.lines().nth(at).unwrap_or("(the end)").to_owned();
+        panic!("{name} differs at line {at}\nexpected {}\ndecided  {}\n\nall of it:\n{decided}", line(expected), line(&decided));
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        $(#[test] fn $name() { check(stringify!($name)); })+
+
+        #[test]
+        fn every_scenario_file_is_run() {
+            let files = std::fs::read_dir(folder()).expect("the folder").map(|entry| entry.expect("an entry").path());
+            let files: BTreeSet<String> = files.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+            let run: BTreeSet<String> = [$(stringify!($name)),+].map(str::to_owned).into();
+            assert_eq!(files, run);
+        }
+    };
+}
+
+scenarios!(
+    address_not_reused_before_every_recorded_router,
+    build_deadline,
+    build_then_rollout,
+    cordoned_node_gets_nothing_new,
+    crash_is_replaced_at_once,
+    crash_loop_backs_off,
+    delete_last_app_removes_containers_then_record,
+    delete_while_building,
+    delete_with_a_lost_node_ends_and_finishes_later,
+    deploy_deadline,
+    drain_cut_after_grace,
+    drain_of_a_router_that_went_silent_takes_its_grace,
+    drain_waits_for_in_flight,
+    draining_instance_that_dies_goes_at_once,
+    failed_health_keeps_old,
+    failed_recreate_starts_the_old_release_again,
+    failed_rollout_midway_returns_to_old_strength,
+    failed_start_keeps_old,
+    first_deploy_fails_and_the_next_one_serves,
+    good_release_heals_a_crash_loop_at_once,
+    hung_docker_stops_nobody_else,
+    hung_start_of_a_good_release_is_tried_again,
+    last_healthy_not_removed_on_health_check,
+    mass_loss_brake,
+    missing_image_keeps_old,
+    new_leader_in_the_middle_of_a_rollout,
+    new_leader_keeps_routes,
+    new_leader_waits_for_every_router,
+    no_free_address_is_no_room,
+    no_room_fails_with_choices,
+    node_lost_moves_its_instances,
+    node_lost_while_its_instances_drain,
+    node_lost_without_room_elsewhere_keeps_its_route,
+    node_that_stutters_loses_nothing,
+    old_instance_that_dies_during_a_rollout_is_replaced,
+    one_silent_router_is_not_waited_for,
+    reboot_is_not_a_crash_loop,
+    recreate_does_not_wait_for_a_lost_node,
+    recreate_waits_for_old_gone,
+    restart,
+    restart_superseded_by_a_release,
+    rollback,
+    rolling_goes_on_when_a_drain_frees_room,
+    rolling_one_instance_starts_before_it_stops,
+    rolling_three_go_one_by_one,
+    router_silent_holds_withdrawal,
+    scale_1_4_1,
+    scale_down_while_starting,
+    scale_during_a_rollout,
+    scale_to_none_and_back,
+    sick_instance_leaves_the_routes_and_returns,
+    sick_instance_replaced_start_first,
+    stalled_router_fails_the_deploy,
+    stop_while_a_rollout_runs,
+    stop_while_an_instance_hangs_in_its_start,
+    stopped_app_starts_again,
+    superseded_rollout,
+    two_apps_share_the_nodes,
+    unhealthy_all_instances_none_removed,
+    unhealthy_old_instance_during_a_rollout_goes_first,
+);

@@ -1,0 +1,159 @@
+//! What people ask for, as the API and the store write it down.
+
+use std::collections::BTreeMap;
+
+use dinp_common::app::{App, AppKind, Backoff};
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::digest::{Digest, Image};
+use dinp_common::health::HealthCheck;
+use dinp_common::name::{AppName, TeamName};
+use dinp_common::release::{Release, ReleaseNo, RunSpec};
+use dinp_common::size::MiB;
+
+use super::{Behaviour, World};
+
+impl World {
+    /// A deploy of a new release.
+    pub fn deploy(&mut self, name: &AppName, instances: u32, memory: MiB, behaviour: Behaviour, strategy: Strategy) -> DeployNo {
+        self.ensure_app(name);
+        self.change_app(name, |app| (app.instances, app.stopped) = (instances, false));
+        let release = self.release(name, memory, behaviour);
+        self.begin(name, DeployKind::Release, Some(release), strategy)
+    }
+
+    /// A deploy that a builder has to make the image of first.
+    pub fn build(&mut self, name: &AppName, instances: u32) -> DeployNo {
+        self.ensure_app(name);
+        self.change_app(name, |app| (app.instances, app.stopped) = (instances, false));
+        let number = self.begin(name, DeployKind::Release, None, Strategy::Rolling);
+        let deploy = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name).expect("begun");
+        (deploy.phase, deploy.to) = (DeployPhase::Build, None);
+        number
+    }
+
+    /// The builder has finished; the store gives the rollout its own time.
+    pub fn built(&mut self, name: &AppName, memory: MiB, behaviour: Behaviour) {
+        let release = self.release(name, memory, behaviour);
+        if let Some(deploy) = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name) {
+            (deploy.phase, deploy.to) = (DeployPhase::Rollout, Some(release));
+            deploy.deadline_ms += deploy.spent_ms;
+        }
+    }
+
+    pub fn rollback(&mut self, name: &AppName, to: ReleaseNo) -> DeployNo {
+        let old = &self.desired.releases[&(name.clone(), to)];
+        let (memory, behaviour) = (old.spec.memory, self.behaviours[&(name.clone(), to)].clone());
+        let release = self.release(name, memory, behaviour);
+        self.begin(name, DeployKind::Rollback, Some(release), Strategy::Rolling)
+    }
+
+    pub fn scale(&mut self, name: &AppName, instances: u32) -> DeployNo {
+        self.change_app(name, |app| app.instances = instances);
+        self.begin(name, DeployKind::Scale, None, Strategy::Rolling)
+    }
+
+    pub fn restart(&mut self, name: &AppName) -> DeployNo {
+        let number = self.begin(name, DeployKind::Restart, None, Strategy::Rolling);
+        self.desired.deploys.iter_mut().filter(|deploy| deploy.app == *name).for_each(|deploy| deploy.generation += 1);
+        number
+    }
+
+    pub fn stop(&mut self, name: &AppName) -> DeployNo {
+        self.change_app(name, |app| app.stopped = true);
+        self.begin(name, DeployKind::Stop, None, Strategy::Rolling)
+    }
+
+    pub fn start(&mut self, name: &AppName) -> DeployNo {
+        self.change_app(name, |app| app.stopped = false);
+        self.begin(name, DeployKind::Start, None, Strategy::Rolling)
+    }
+
+    pub fn delete(&mut self, name: &AppName) -> DeployNo {
+        self.change_app(name, |app| app.deleted = true);
+        self.begin(name, DeployKind::Delete, None, Strategy::Rolling)
+    }
+
+    fn change_app(&mut self, name: &AppName, change: impl FnOnce(&mut App)) {
+        change(self.desired.apps.iter_mut().find(|app| app.name == *name).expect("app"));
+    }
+
+    fn release(&mut self, name: &AppName, memory: MiB, behaviour: Behaviour) -> ReleaseNo {
+        let last = self.desired.releases.keys().filter(|(app, _)| app == name).map(|(_, number)| number.0).max();
+        let number = ReleaseNo(last.unwrap_or(0) + 1);
+        self.behaviours.insert((name.clone(), number), behaviour);
+        let release = Release {
+            number,
+            spec: spec(memory),
+            note: "test".into(),
+            build: None,
+            author: "test".into(),
+            created_at: String::new(),
+        };
+        self.desired.releases.insert((name.clone(), number), release);
+        number
+    }
+
+    fn ensure_app(&mut self, name: &AppName) {
+        if self.desired.app(name).is_none() {
+            self.desired.apps.push(App {
+                name: name.clone(),
+                team: TeamName::default_team(),
+                kind: AppKind::Web,
+                instances: 1,
+                stopped: false,
+                deleted: false,
+                live: None,
+                generation: 0,
+                revision: 1,
+                backoff: Backoff::default(),
+                created_at: String::new(),
+            });
+            self.desired.apps.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+
+    fn begin(&mut self, name: &AppName, kind: DeployKind, to: Option<ReleaseNo>, strategy: Strategy) -> DeployNo {
+        let app = self.desired.app(name).expect("app").clone();
+        for old in self.desired.deploys.iter().filter(|deploy| deploy.app == *name) {
+            self.finished.push((name.clone(), old.number, DeployState::Superseded, None));
+        }
+        self.desired.deploys.retain(|deploy| deploy.app != *name);
+        let last = self.deploys.entry(name.clone()).or_default();
+        *last += 1;
+        let number = DeployNo(*last);
+        self.desired.deploys.push(Deploy {
+            app: name.clone(),
+            number,
+            kind,
+            state: DeployState::Running,
+            phase: DeployPhase::Rollout,
+            strategy,
+            from: app.live,
+            to: to.or(app.live),
+            generation: app.generation,
+            build: None,
+            settings: Default::default(),
+            spent_ms: 0,
+            deadline_ms: 300_000,
+            failed_starts: 0,
+            failure: None,
+            note: "test".into(),
+            author: "test".into(),
+            created_at: String::new(),
+        });
+        self.desired.deploys.sort_by(|a, b| a.app.cmp(&b.app));
+        number
+    }
+}
+
+fn spec(memory: MiB) -> RunSpec {
+    RunSpec {
+        image: Image { config: Digest::from_sha256([1; 32]), manifest: None, name: "image".into(), bytes: 0 },
+        env: BTreeMap::new(),
+        memory,
+        port: 8080,
+        health: HealthCheck::Http { path: "/health".into() },
+        command: None,
+        stop_grace_seconds: 10,
+    }
+}
