@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -72,7 +73,9 @@ async fn all_end(mut parts: JoinSet<(&'static str, Result<()>)>, shutdown: &Canc
 }
 
 async fn serve(listener: TcpListener, site: axum::Router, shutdown: CancellationToken) -> Result<()> {
-    Ok(axum::serve(listener, site).with_graceful_shutdown(shutdown.cancelled_owned()).await?)
+    // The throttle on wrong tokens counts by the caller's address.
+    let service = site.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await?)
 }
 
 /// One origin: the pages, and behind them the same API that everybody else gets.

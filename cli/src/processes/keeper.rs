@@ -37,11 +37,12 @@ pub async fn run(layout: &Layout) -> Result<()> {
     me.record(layout, Role::Keeper)?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        end = keep(layout, Role::Control, &me) => end,
-        end = keep(layout, Role::Router, &me) => end,
-        end = trim_logs(layout) => end,
-        _ = terminate.recv() => Ok(()),
+        () = keep(layout, Role::Control, &me) => {}
+        () = keep(layout, Role::Router, &me) => {}
+        () = trim_logs(layout) => {}
+        _ = terminate.recv() => {}
     }
+    Ok(())
 }
 
 /// Where a process of this role writes what it has to say.
@@ -49,7 +50,8 @@ pub fn log_path(layout: &Layout, role: Role) -> PathBuf {
     layout.logs().join(format!("{}.log", role.as_str()))
 }
 
-async fn keep(layout: &Layout, role: Role, me: &Member) -> Result<()> {
+/// Nothing that fails here ends the keeper: what cannot be started on a full disk or without memory is tried again.
+async fn keep(layout: &Layout, role: Role, me: &Member) {
     let mut failures = 0;
     loop {
         let since = Instant::now();
@@ -57,8 +59,14 @@ async fn keep(layout: &Layout, role: Role, me: &Member) -> Result<()> {
             // One of another binary is replaced: the router's successor asks it for its sockets.
             Some(member) if member.binary == me.binary => gone(&member).await,
             _ => {
-                let status = spawn(layout, role)?.wait().await.context("waiting for a child")?;
-                eprintln!("{} ended: {status}", role.as_str());
+                let ended = match spawn(layout, role) {
+                    Ok(mut child) => child.wait().await.context("waiting for a child"),
+                    Err(error) => Err(error),
+                };
+                match ended {
+                    Ok(status) => eprintln!("{} ended: {status}", role.as_str()),
+                    Err(error) => eprintln!("{} cannot be kept, and is tried again: {error:#}", role.as_str()),
+                }
             }
         }
         failures = if since.elapsed() >= CALM { 0 } else { failures + 1 };
@@ -106,19 +114,23 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// Keeps every log below its bound. Writers append, so a file cut to nothing under them goes on from its start.
-async fn trim_logs(layout: &Layout) -> Result<()> {
+async fn trim_logs(layout: &Layout) {
     loop {
         tokio::time::sleep(LOG_LOOK).await;
         for role in [Role::Control, Role::Router, Role::Keeper] {
-            trim(&log_path(layout, role), LOG_BYTES).with_context(|| format!("cutting the log of {}", role.as_str()))?;
+            if let Err(error) = trim(&log_path(layout, role), LOG_BYTES) {
+                eprintln!("the log of {} cannot be cut: {error}", role.as_str());
+            }
         }
     }
 }
 
 fn trim(path: &Path, bound: u64) -> io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > bound) {
-        std::fs::copy(path, path.with_extension("log.old"))?;
+        // On a full disk the old half is lost, and the bound holds all the same.
+        let kept = std::fs::copy(path, path.with_extension("log.old"));
         OpenOptions::new().write(true).open(path)?.set_len(0)?;
+        kept?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Logs in whoever started the installation: root, and the person behind `sudo`.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -56,14 +56,14 @@ fn keep(person: &User, url: &str, token: &Token) -> Result<()> {
     own(person)
 }
 
-/// What root writes for somebody is to be theirs.
+/// What root writes for somebody is to be theirs; what a link there points to is not.
 fn own(person: &User) -> Result<()> {
     let folder = folder(person);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
     paths.push(folder.parent().map(Path::to_owned).unwrap_or_default());
     paths.push(folder);
     for path in paths {
-        chown(&path, Some(person.uid.as_raw()), Some(person.gid.as_raw())).with_context(|| path.display().to_string())?;
+        lchown(&path, Some(person.uid.as_raw()), Some(person.gid.as_raw())).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }

@@ -19,8 +19,9 @@ pub fn runs_here(layout: &Layout) -> bool {
 }
 
 /// Writes the units and starts what does not run. `generation` names the binary: a router of another generation is
-/// started beside the old one, which hands over its sockets and ends.
-pub fn start(layout: &Layout, program: &Path, generation: &str) -> Result<()> {
+/// started beside the old one, which hands over its sockets and ends. With another address to listen on there is
+/// nothing to hand over, and the old one ends first.
+pub fn start(layout: &Layout, program: &Path, generation: &str, moved: bool) -> Result<()> {
     write(CONTROL, &control_unit(layout, program))?;
     write(ROUTER, &router_unit(layout, program))?;
     systemctl(&["daemon-reload"])?;
@@ -28,6 +29,9 @@ pub fn start(layout: &Layout, program: &Path, generation: &str) -> Result<()> {
     for old in routers()? {
         if old != router {
             systemctl(&["disable", &old])?;
+        }
+        if moved {
+            systemctl(&["stop", &old])?;
         }
     }
     systemctl(&["enable", "--now", &router])?;

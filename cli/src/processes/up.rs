@@ -146,7 +146,7 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
     }
     if systemd::runs_here(layout) {
         let program = std::env::current_exe().context("our own path")?;
-        return systemd::start(layout, &program, &before.binary);
+        return systemd::start(layout, &program, &before.binary, moved);
     }
     // The keeper first, or it would start again what is stopped next.
     for (member, grace, wanted) in
