@@ -104,7 +104,8 @@ mod tests {
         let builder: dinp_builder::Config = loads("builder");
         let dash: dinp_dash::Config = loads("dash");
         agent.check().expect("the agent's own rules");
-        router.listen_addresses().and(router.feed_address().map(drop).map(|()| Vec::new())).expect("the router's own rules");
+        router.listen_addresses().expect("the router's own rules on addresses");
+        router.feed_address().expect("the router's own rules on its feed");
         assert_eq!(agent.servers, [format!("ws://{}", server.listen)]);
         assert_eq!((builder.server.clone(), dash.server), (format!("http://{}", server.listen), builder.server));
         assert_eq!(server.dashboard_url, format!("http://{}", dash.listen));
