@@ -77,7 +77,11 @@ impl Oracle {
     }
 
     /// Nothing that serves is withdrawn while fewer than wanted would serve, unless people asked for that.
+    /// A stalled router keeps what it has, whatever is decided: withdrawals then wait for it before anything stops.
     fn strength_is_kept(&self, world: &World, plan: &Plan) {
+        if world.routers.values().any(|router| router.stalled) {
+            return;
+        }
         let served: Vec<_> = self.before.instances.iter().filter(|instance| self.serves(world, &instance.id)).collect();
         for app in &self.before.apps {
             let deploy = self.before.deploy(&app.name).filter(|deploy| deploy.phase == DeployPhase::Rollout);
