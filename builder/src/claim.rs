@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::build::Workshop;
 use crate::refusal::Refusal;
-use crate::{Config, docker};
+use crate::{Config, base, docker};
 use log::Log;
 
 /// How long one question for work waits at the server.
@@ -88,7 +88,7 @@ fn prepare(state_dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(state_dir).with_context(|| format!("making {}", state_dir.display()))?;
     for entry in std::fs::read_dir(state_dir)?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(ARTIFACT_PREFIX) {
-            std::fs::remove_file(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
+            std::fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
         }
     }
     Ok(())
@@ -104,6 +104,8 @@ async fn take(config: &Config) -> anyhow::Result<Option<(Client, Workshop, Build
     let (_, token) = Token::parse(text.trim()).with_context(|| format!("{} holds no token", config.token_file.display()))?;
     let client = Client::connect(&config.server, Some(token))?;
     let cluster = client.version().await?.cluster;
+    // Told with every question: a base may have been made, replaced or removed meanwhile.
+    client.builder_bases(&base::base_list(&docker, &cluster, &config.bases).await?).await?;
     let claim = client.builder_claim(CLAIM_WAIT).await?;
     let workshop = Workshop { docker, cluster, bases: config.bases.clone() };
     Ok(claim.map(|claim| (client, workshop, claim)))
@@ -162,10 +164,13 @@ async fn fetch_and_build(
     log: &Log,
 ) -> anyhow::Result<BuildOutcome> {
     let order = &claim.order;
-    let file = tempfile::Builder::new().prefix(ARTIFACT_PREFIX).tempfile_in(state_dir).context("making room for the artifact")?;
-    client.builder_artifact(order, file.path()).await.context("fetching the artifact")?;
+    // In a folder of its own: where a stopped build takes the folder away, a file that was about to be made no longer can.
+    let folder =
+        tempfile::Builder::new().prefix(ARTIFACT_PREFIX).tempdir_in(state_dir).context("making room for the artifact")?;
+    let file = folder.path().join("artifact");
+    client.builder_artifact(order, &file).await.context("fetching the artifact")?;
     let progress = |line: String| log.say(line);
-    workshop.build(order, file.path(), stop, &progress).await
+    workshop.build(order, &file, stop, &progress).await
 }
 
 /// Tells the end until the server took it, or refuses it.

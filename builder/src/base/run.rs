@@ -139,6 +139,7 @@ impl Run {
         if self.ended.load(Ordering::Relaxed) {
             return;
         }
+        // Already gone is fine.
         let _ = nix::sys::signal::killpg(self.group, nix::sys::signal::Signal::SIGKILL);
     }
 }

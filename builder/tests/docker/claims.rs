@@ -107,7 +107,9 @@ impl Site {
         let state = tempfile::tempdir().expect("folder");
         let token_file = state.path().join("token");
         std::fs::write(&token_file, Token::from_random(TokenKind::Builder, [1; 32]).expose()).expect("token");
-        std::fs::write(state.path().join("artifact-left-by-an-earlier-life"), "x").expect("leftover");
+        let leftover = state.path().join("artifact-of-an-earlier-life");
+        std::fs::create_dir(&leftover).expect("leftover");
+        std::fs::write(leftover.join("artifact"), "x").expect("leftover");
         let config = Config {
             server,
             token_file,
