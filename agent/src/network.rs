@@ -98,6 +98,10 @@ async fn create(engine: &Engine, owner: &Owner, kept: Option<Subnet>) -> anyhow:
     let configs = networks.iter().filter_map(|network| network.ipam.as_ref()?.config.as_deref()).flatten();
     let mut taken: Vec<subnet::Block> = configs.filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect();
     taken.extend(subnet::host_routes(&std::fs::read_to_string("/proc/net/route").context("the host's routes cannot be read")?));
+    // The second is where systemd-resolved, which stands on loopback itself, keeps those it asks.
+    for file in ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"] {
+        taken.extend(std::fs::read_to_string(file).map(|text| subnet::name_servers(&text)).unwrap_or_default());
+    }
 
     let mut refused = None;
     for subnet in subnet::free(&taken, kept).take(SUBNETS_TRIED) {

@@ -117,6 +117,13 @@ pub fn host_routes(text: &str) -> Vec<Block> {
     text.lines().skip(1).filter_map(route).collect()
 }
 
+/// The name servers of resolv.conf(5). They are reached by the default route more often than not, so no route shows
+/// them, and a subnet over one of them would leave the whole machine without names.
+pub fn name_servers(text: &str) -> Vec<Block> {
+    let server = |line: &str| line.trim().strip_prefix("nameserver")?.trim().parse::<Ipv4Addr>().ok();
+    text.lines().filter_map(server).map(|address| Block::new(address.into(), 32)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +160,13 @@ mod tests {
                     eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
                     docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
         assert_eq!(host_routes(text), [block("172.17.0.0/16")]);
+    }
+
+    #[test]
+    fn a_name_server_behind_the_default_route_is_left_reachable() {
+        let servers =
+            name_servers("# made by hand\nsearch example.com\nnameserver 10.255.255.53\nnameserver fe80::1\noptions edns0\n");
+        assert_eq!(servers, [block("10.255.255.53/32")]);
+        assert_eq!(free(&servers, None).next().expect("free").to_string(), "10.255.224.0/20");
     }
 }
