@@ -50,7 +50,14 @@ pub async fn measure(lab: &Lab, peer: &Peer, asked: &Asked) -> Vec<Row> {
     let ours = format!("{}; Docker announces the end after {}", withdrawn.told(), announced.told());
     let next = format!("{}; announced, and made again by Docker alone {}", replaced.told(), raw.told());
     vec![
-        Row { figure: "crash to withdrawn, p99", at_least: 100.0, aim: 30.0, measured: withdrawn.p99(), unit: "ms", beside: ours },
+        Row {
+            figure: "crash to withdrawn, p99",
+            at_least: 100.0,
+            aim: 30.0,
+            measured: withdrawn.p99(),
+            unit: "ms",
+            beside: ours,
+        },
         Row { figure: "crash to replaced, p99", at_least: 600.0, aim: 400.0, measured: replaced.p99(), unit: "ms", beside: next },
     ]
 }
@@ -66,7 +73,8 @@ async fn once(lab: &Lab, peer: &Peer, app: &str, ends: &mut UnboundedReceiver<(S
     let watching = tokio::task::spawn_blocking(move || withdrawal(table, victim));
     let begun = Instant::now();
     signal(pid, Signal::SIGKILL);
-    let fresh = |answer: &Answer| first::is_200(answer) && answer.json()["instance"].as_str().is_some_and(|id| !known.contains(id));
+    let fresh =
+        |answer: &Answer| first::is_200(answer) && answer.json()["instance"].as_str().is_some_and(|id| !known.contains(id));
     let (announced, replaced) = tokio::join!(end_of(&container, ends), first::answer(lab.router, &host, "/whoami", fresh));
     let withdrawn = watching.await.expect("watched");
     Crash {

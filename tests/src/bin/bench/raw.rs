@@ -128,6 +128,7 @@ async fn connect(docker: &Docker) -> Socket {
 }
 
 async fn call(docker: &mut Socket, method: Method, path: &str, body: &Value) -> Value {
+    docker.ready().await.expect("Docker keeps the connection");
     let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
     let request = Request::builder().method(method).uri(path).header("host", "docker").header("content-type", "application/json");
     let answer = docker.send_request(request.body(Full::new(body)).expect("a request")).await.expect("an answer");

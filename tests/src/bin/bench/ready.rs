@@ -40,10 +40,8 @@ async fn once(lab: &Lab, app: &str) -> Duration {
     let request = DeployRequest { source: Source::Image { reference: IMAGE.to_owned() }, settings: settings() };
     let app_name = name(app);
     let begun = Instant::now();
-    let (deploy, answered) = tokio::join!(
-        client.deploy_create(&app_name, &request),
-        first::answer(lab.router, &host, "/health", first::is_200)
-    );
+    let (deploy, answered) =
+        tokio::join!(client.deploy_create(&app_name, &request), first::answer(lab.router, &host, "/health", first::is_200));
     lab.succeeds(&deploy.expect("the deploy is taken")).await;
     remove(lab, app).await;
     answered.duration_since(begun)

@@ -22,7 +22,14 @@ pub async fn measure(lab: &Lab, asked: &Asked) -> Vec<Row> {
         routing.add(routed);
     }
     let beside = format!("{}; API {}; routing {}", both.told(), api.told(), routing.told());
-    vec![Row { figure: "ready with existing state, worst", at_least: 1_000.0, aim: 200.0, measured: both.worst(), unit: "ms", beside }]
+    vec![Row {
+        figure: "ready with existing state, worst",
+        at_least: 1_000.0,
+        aim: 200.0,
+        measured: both.worst(),
+        unit: "ms",
+        beside,
+    }]
 }
 
 async fn once(lab: &Lab) -> (Duration, Duration) {

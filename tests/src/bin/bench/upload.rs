@@ -32,10 +32,8 @@ pub async fn measure(lab: &Lab, peer: &Peer, asked: &Asked) -> Vec<Row> {
 async fn once(lab: &Lab, app: &str, file: &Path) -> Duration {
     let host = lab.host(app);
     let begun = Instant::now();
-    let (deploy, answered) = tokio::join!(
-        lab.deploy_begin(app, file, settings()),
-        first::answer(lab.router, &host, "/health", first::is_200)
-    );
+    let (deploy, answered) =
+        tokio::join!(lab.deploy_begin(app, file, settings()), first::answer(lab.router, &host, "/health", first::is_200));
     lab.succeeds(&deploy).await;
     remove(lab, app).await;
     answered.duration_since(begun)
@@ -45,8 +43,9 @@ async fn once(lab: &Lab, app: &str, file: &Path) -> Duration {
 async fn alone(peer: &Peer, lab: &Lab, file: &Path, folder: &Path) -> Duration {
     let tar = folder.join("image.tar");
     let rename = "s,.*,app,";
-    let status = std::process::Command::new("tar").arg("-C").arg(folder).args(["--transform", rename, "-cf"]).arg(&tar);
-    let status = status_of(status.arg(file.file_name().expect("a name")));
+    let mut pack = std::process::Command::new("tar");
+    pack.arg("-C").arg(folder).args(["--transform", rename, "-cf"]).arg(&tar);
+    let status = status_of(pack.arg(file.file_name().expect("a name")));
     assert!(status, "tar fails");
     let tar = std::fs::read(&tar).expect("the archive").into();
     let begun = Instant::now();
