@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dinp_common::api::{BuildClaim, BuildFinish, BuildLogLines};
+use dinp_common::api::{BaseView, BuildClaim, BuildFinish, BuildLogLines};
 use dinp_common::build::{BuildId, BuildOrder};
 use dinp_common::digest::Digest;
 use futures_util::TryStreamExt;
@@ -24,6 +24,11 @@ impl Client {
     pub async fn builder_claim(&self, wait: Duration) -> Result<Option<BuildClaim>, ClientError> {
         let path = format!("/v1/builder/claim?wait={}", wait.as_secs());
         self.call(Method::POST, &path, None, wait + POLL_MARGIN).await
+    }
+
+    /// Says which bases this builder has.
+    pub async fn builder_bases(&self, bases: &[BaseView]) -> Result<(), ClientError> {
+        self.call(Method::PUT, "/v1/builder/bases", Some(self.encode(&bases)?), CALL_DEADLINE).await
     }
 
     /// Writes a build's artifact to the file `into` and checks that it is what was ordered.

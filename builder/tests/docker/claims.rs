@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use axum::extract::{Path as Segment, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use dinp_builder::Config;
-use dinp_common::api::{BuildClaim, BuildFinish, BuildLogLines, VersionView};
+use dinp_common::api::{BaseView, BuildClaim, BuildFinish, BuildLogLines, VersionView};
 use dinp_common::build::{BuildId, BuildOrder, BuildOutcome};
 use dinp_common::digest::Digest;
 use dinp_common::token::{Token, TokenKind};
@@ -42,6 +42,7 @@ fn app(shared: Shared) -> Router {
                 Json(VersionView { version: "0".into(), cluster: CLUSTER.into(), domain: "localhost".into(), port: 80 })
             }),
         )
+        .route("/v1/builder/bases", put(async |_: Json<Vec<BaseView>>| StatusCode::NO_CONTENT))
         .route("/v1/builder/claim", post(claim))
         .route("/v1/builder/builds/{id}/artifact", get(artifact))
         .route("/v1/builder/builds/{id}/log", post(log))
