@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::layout::Layout;
-use super::member::{Member, Role};
+use super::member::{Member, Role, program};
 
 /// The pause before the first restart, doubled for each that follows.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -86,7 +86,7 @@ async fn gone(member: &Member) {
 
 /// How a process of this role is started, as this same binary.
 fn command(layout: &Layout, role: Role) -> Result<Command> {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(program());
     match role {
         Role::Control => command.args(["up", "--foreground"]),
         Role::Router => command.arg("router").arg("--config").arg(layout.router_config()),

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 
+/// The running binary, also where its file is gone.
+const RUNNING: &str = "/proc/self/exe";
+
 /// What a process is to its installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -117,7 +120,15 @@ fn start_ticks(pid: i32) -> Option<u64> {
 /// milliseconds at every start; a copy of equal content written later counts as new, which costs a handover and no
 /// request.
 pub fn binary_id() -> Result<String> {
-    identify(Path::new("/proc/self/exe")).context("reading the running binary")
+    identify(Path::new(RUNNING)).context("reading the running binary")
+}
+
+/// Where to start this same binary from: its own path, by which processes are called, unless something else has taken
+/// its place there meanwhile.
+pub fn program() -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let same = own.filter(|path| identify(path).is_ok_and(|id| binary_id().is_ok_and(|running| id == running)));
+    same.unwrap_or_else(|| RUNNING.into())
 }
 
 fn identify(path: &Path) -> io::Result<String> {
