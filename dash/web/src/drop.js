@@ -18,6 +18,7 @@ class DropZone extends HTMLElement {
   #upload = null;
   #check = 0;
   #checks = 0;
+  #started = 0;
   #stop = new AbortController();
 
   connectedCallback() {
@@ -115,8 +116,6 @@ class DropZone extends HTMLElement {
     this.querySelector("[data-drop=cancel]").focus();
     request.send(this.#file);
   }
-
-  #started = 0;
 
   #progress(sent, total) {
     const bar = this.querySelector("progress");
