@@ -98,6 +98,9 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
     let app = wanted_app(session, &intent).await?;
     let before = session.deploy_newest(&app.name).await?;
     let number = DeployNo(before.as_ref().map_or(0, |deploy| deploy.number.0) + 1);
+    // Above what the last deploy used too: what a failed or superseded restart has left is not new.
+    let newest_generation = before.as_ref().map_or(0, |deploy| deploy.generation).max(app.generation);
+    let generation = if intent.restart { newest_generation + 1 } else { app.generation };
     let before = before.filter(|deploy| deploy.state == DeployState::Running);
     let carried = before.clone().filter(|before| carries_on(&intent, before));
     if let Some(before) = &before {
@@ -121,7 +124,7 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
         strategy: intent.strategy,
         from: app.live,
         to,
-        generation: app.generation + u32::from(intent.restart),
+        generation,
         build,
         settings: intent.settings,
         spent_ms: 0,

@@ -102,6 +102,8 @@ on_both! {
         assert_eq!((start.from, start.to), (one, one));
         let restart = db.store.deploy_begin(Intent { restart: true, ..intent("shop", DeployKind::Restart) }).await.expect("begins");
         assert_eq!((restart.to, restart.generation), (one, 1));
+        let again = db.store.deploy_begin(Intent { restart: true, ..intent("shop", DeployKind::Restart) }).await.expect("begins");
+        assert_eq!(again.generation, 2, "what the first restart started is not new");
         assert_eq!(db.store.app_get(&name("shop")).await.expect("reads").map(|app| app.generation), Some(0), "until it is proven");
         let live = Change::Live { app: name("shop"), release: ReleaseNo(1), generation: 1 };
         db.store.commit(&fence, &[live]).await.expect("writes");
