@@ -10,6 +10,8 @@ use dinp_common::wire::AGENT_PATH;
 use http::Uri;
 use serde::Deserialize;
 
+use crate::state::{NODE, StateDir};
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -18,7 +20,7 @@ pub struct Config {
     /// A file with the agent's token, read at each connection.
     pub token_file: PathBuf,
     pub state_dir: PathBuf,
-    /// This node's name. From the host's name where nothing is said.
+    /// This node's name. Where nothing is said, the host's name at the first start.
     pub node: Option<NodeName>,
     /// Docker's socket.
     pub docker: PathBuf,
@@ -72,10 +74,25 @@ impl Config {
         Ok(())
     }
 
-    /// This node's name: as set, else from the host's.
+    /// This node's name: as set, else as kept by an earlier start, else from the host's. Its token and its containers
+    /// bear it, so it must outlast a change of the host's name. A kept name that cannot be read counts as none here;
+    /// the agent does not start with it.
     pub fn node_name(&self) -> NodeName {
+        let kept = || serde_json::from_slice(&std::fs::read(self.state_dir.join(NODE)).ok()?).ok();
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        self.node.clone().unwrap_or_else(|| node_from_host(&host()))
+        self.node.clone().or_else(kept).unwrap_or_else(|| node_from_host(&host()))
+    }
+
+    /// The same, and keeps it for later starts.
+    ///
+    /// # Errors
+    /// If the kept name cannot be read, or this one cannot be kept.
+    pub(crate) fn keep_node_name(&self, state: &StateDir) -> anyhow::Result<NodeName> {
+        let (kept, name) = (state.read::<NodeName>(NODE)?, self.node_name());
+        if kept.as_ref() != Some(&name) {
+            state.write(NODE, &name)?;
+        }
+        Ok(name)
     }
 }
 
@@ -117,5 +134,23 @@ mod tests {
         assert_eq!(node_from_host("Web_01.example.com").as_str(), "web-01");
         assert_eq!(node_from_host("").as_str(), "node");
         assert_eq!(node_from_host("---").as_str(), "node");
+    }
+
+    #[test]
+    fn a_nodes_name_outlasts_a_change_of_the_hosts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDir::open(folder.path()).expect("opens");
+        let config = Config { state_dir: folder.path().to_owned(), ..Config::default() };
+        let first = config.keep_node_name(&state).expect("kept");
+        assert_eq!(state.read::<NodeName>(NODE).expect("reads"), Some(first));
+        let before = NodeName::parse("before-the-rename").expect("name");
+        state.write(NODE, &before).expect("writes");
+        assert_eq!(config.node_name(), before);
+        assert_eq!(config.keep_node_name(&state).expect("kept"), before);
+        let set = NodeName::parse("as-set").expect("name");
+        let config = Config { node: Some(set.clone()), ..config };
+        assert_eq!(config.keep_node_name(&state).expect("kept"), set, "an operator may rename a node");
+        std::fs::write(folder.path().join(NODE), "{").expect("writes");
+        assert!(config.keep_node_name(&state).is_err(), "damage is no first start");
     }
 }

@@ -36,8 +36,8 @@ const NETWORK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     config.check()?;
     let servers = config.server_uris()?;
-    let node = config.node_name();
     let state = StateDir::open(&config.state_dir)?;
+    let node = config.keep_node_name(&state)?;
     let loaded = Loaded::read(&state)?;
 
     let engine = Arc::new(Engine::new(config.docker.clone()));

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 
 /// The gate: highest fence, cluster.
 pub const GATE: &str = "gate.json";
+/// This node's name.
+pub const NODE: &str = "node.json";
 /// The address table.
 pub const ADDRESSES: &str = "addresses.json";
 /// The subnet of the network.
