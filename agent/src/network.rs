@@ -20,7 +20,7 @@ use crate::state::{NETWORK, StateDir};
 pub use firewall::remove as remove_rules;
 use subnet::Subnet;
 
-/// How often the network is looked at, and made again where somebody removed it.
+/// How often the network and the rules around it are looked at, and made again where somebody removed them.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Free subnets tried before giving up for now: Docker may refuse one for reasons that no list shows.
 const SUBNETS_TRIED: usize = 8;
@@ -69,13 +69,25 @@ pub async fn ensure(engine: &Engine, state: &StateDir, owner: &Owner) -> anyhow:
     Ok(Network { gateway: subnet.gateway(), range: subnet.instances() })
 }
 
-/// Closes the host to the network's containers; a host without iptables goes on without.
-pub async fn close_host(owner: &Owner) {
-    if let Err(error) = firewall::apply(&owner.bridge, &owner.host_ports).await {
-        tracing::warn!(
-            bridge = owner.bridge,
-            "instances can reach services of this host that listen on all addresses: {error:#}"
-        );
+/// Keeps the host closed to the network's containers: the rules are put in force again and again, since a reload of the
+/// host's firewall drops them and tells nobody. A host without iptables goes on without.
+pub async fn keep_host_closed(owner: &Owner) {
+    keep_closed(LOOK_EVERY, || firewall::apply(&owner.bridge, &owner.host_ports)).await;
+}
+
+async fn keep_closed<Closed: Future<Output = anyhow::Result<()>>>(every: Duration, mut close: impl FnMut() -> Closed) {
+    let mut said = None;
+    loop {
+        let open = close().await.err().map(|error| format!("{error:#}"));
+        // Said once, not at every try.
+        if open != said {
+            match &open {
+                Some(why) => tracing::warn!("instances can reach services of this host that listen on all addresses: {why}"),
+                None => tracing::info!("the host is closed to instances again"),
+            }
+            said = open;
+        }
+        tokio::time::sleep(every).await;
     }
 }
 
@@ -146,5 +158,27 @@ fn request(owner: &Owner, subnet: Subnet) -> NetworkCreateRequest {
         options: Some(HashMap::from(options.map(owned))),
         labels: Some(HashMap::from(labels.map(owned))),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rules_are_put_in_force_again_and_again_whatever_came_of_it() {
+        let (mut tries, third) = (0, tokio::sync::Notify::new());
+        let looks = keep_closed(Duration::from_millis(1), || {
+            tries += 1;
+            if tries == 3 {
+                third.notify_one();
+            }
+            std::future::ready(if tries == 2 { Err(anyhow::anyhow!("the second try fails")) } else { Ok(()) })
+        });
+        tokio::select! {
+            () = looks => panic!("it ended"),
+            () = third.notified() => {}
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("no third try"),
+        }
     }
 }

@@ -115,6 +115,7 @@ async fn with_docker(parts: WithDocker) {
     let owner = Owner { cluster: cluster.clone(), node, bridge: config.bridge, host_ports: config.host_ports };
     let observer = Observer { engine: engine.clone(), owner: owner.clone(), inputs: inputs.clone(), relist, mark };
     tokio::join!(
+        network::keep_host_closed(&owner),
         keep_network(&engine, &state, &owner, &inputs),
         observer.clone().list(),
         observer.follow(),
@@ -136,7 +137,6 @@ async fn keep_network(engine: &Engine, state: &StateDir, owner: &Owner, inputs: 
                     return;
                 }
                 ready = Some(network);
-                network::close_host(owner).await;
                 network::LOOK_EVERY
             }
             Err(error) => {
