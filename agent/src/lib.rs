@@ -13,6 +13,7 @@ mod execute;
 mod exit;
 mod facts;
 mod images;
+mod json_size;
 mod link;
 mod network;
 mod observe;

@@ -22,7 +22,8 @@ pub const MEMORY_MIN_MIB: u64 = 8;
 pub const LAST_OUTPUT_BYTES: usize = 32 * 1024;
 /// Items on one page of a list.
 pub const PAGE_ITEMS: u32 = 200;
-/// Bytes of one message on an agent's connection: 1,000 assignments with a full environment each stay below.
+/// Bytes of one message on an agent's connection. Agents shorten outputs to stay below. 1,000 assignments do with 8 KiB
+/// of environment each, 120 with a full one; a server must not give a node more than fits.
 pub const WIRE_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Releases whose images are kept, newest first.
 pub const RELEASES_KEPT: usize = 5;

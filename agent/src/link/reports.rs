@@ -2,10 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use dinp_common::instance::InstanceId;
+use dinp_common::instance::{InstanceId, Seen};
 use dinp_common::node::NodeFacts;
 use dinp_common::wire::{AssignmentVersion, InstanceReport, Orphan, Report};
 use dinp_planner::agent::Observed;
+
+use crate::json_size::json_size;
+
+/// Bytes of last outputs, as JSON, that one report carries whole: a quarter of a message, and 128 outputs of ordinary
+/// text. A restart of Docker ends every instance of a node at once.
+const OUTPUTS_WHOLE: usize = 4 * 1024 * 1024;
+/// Bytes of each output beyond those: 1,000 of them, all control characters, take 6 MB.
+const OUTPUT_END: usize = 1024;
 
 /// What the server on the other end of one connection knows.
 #[derive(Debug, Default)]
@@ -69,9 +77,10 @@ fn report(
     observed: &Observed,
     facts: &NodeFacts,
     full: bool,
-    instances: BTreeMap<InstanceId, InstanceReport>,
+    mut instances: BTreeMap<InstanceId, InstanceReport>,
 ) -> Report {
     *seq += 1;
+    bound_outputs(&mut instances);
     let mut facts = facts.clone();
     facts.capacity.addresses = observed.addresses;
     Report {
@@ -86,9 +95,26 @@ fn report(
     }
 }
 
+/// Shortens outputs until the report fits a message. Which ones is decided by the order of their ids alone, so that every
+/// full report says the same; a new death is told first by a report of what has changed, and so whole.
+fn bound_outputs(instances: &mut BTreeMap<InstanceId, InstanceReport>) {
+    let mut left = OUTPUTS_WHOLE;
+    for report in instances.values_mut() {
+        let Seen::Exited { exit } = &mut report.seen else { continue };
+        match left.checked_sub(json_size(&exit.output)) {
+            Some(rest) => left = rest,
+            None => {
+                let from = exit.output.ceil_char_boundary(exit.output.len().saturating_sub(OUTPUT_END));
+                exit.output.drain(..from);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use dinp_common::instance::Seen;
+    use dinp_common::exit::Exit;
+    use dinp_common::limits::{INSTANCES_PER_NODE, LAST_OUTPUT_BYTES, WIRE_MESSAGE_BYTES};
     use dinp_common::name::AppName;
     use dinp_common::release::ReleaseNo;
 
@@ -121,5 +147,23 @@ mod tests {
         assert!(!second.full && second.instances.len() == 1);
         assert_eq!((first.seq, second.seq), (2, 3));
         assert_eq!(told.change("b", &mut seq, &one, &facts), None);
+    }
+
+    #[test]
+    fn a_node_whose_instances_have_all_died_still_reports_in_one_message() {
+        let facts = crate::facts::at_start("", &BTreeMap::new());
+        for output in ["\0".repeat(LAST_OUTPUT_BYTES), "é".repeat(LAST_OUTPUT_BYTES / 2)] {
+            let exited = |output: &str| Seen::Exited { exit: Exit { code: 1, oom: false, output: output.to_owned() } };
+            let dead: Vec<_> = (1..=u64::from(INSTANCES_PER_NODE)).map(|n| (n, exited(&output))).collect();
+            let (mut told, observed) = (Told::default(), observed(true, &dead));
+            let report = told.full("b", &mut 0, &observed, &facts);
+            let bytes = serde_json::to_string(&report).expect("encodes").len();
+            assert!(bytes < WIRE_MESSAGE_BYTES, "{bytes}");
+            let first = report.instances.values().next().map(|report| &report.seen);
+            let last = report.instances.values().next_back().map(|report| &report.seen);
+            assert_eq!(first, Some(&exited(&output)));
+            assert_eq!(last, Some(&exited(&output[output.len() - OUTPUT_END..])));
+            assert_eq!(told.change("b", &mut 0, &observed, &facts), None, "what was shortened is no news");
+        }
     }
 }
