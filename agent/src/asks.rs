@@ -12,9 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Input;
 use crate::engine::Engine;
+use crate::json_size::json_size;
 
 /// Lines in one message; more wait for the next.
 const LINES_PER_MESSAGE: usize = 200;
+/// Bytes of lines in one message, as JSON: far below what a message may have, since lines of control characters grow
+/// sixfold when they are written.
+const BYTES_PER_MESSAGE: usize = 1024 * 1024;
 /// Lines that can be asked for from the past.
 const TAIL_MAX: u32 = 10_000;
 
@@ -77,7 +81,7 @@ async fn stream(
                 Err(error) => failed = Some(error.to_string()),
             }
         }
-        if !lines.is_empty() {
+        for lines in messages(lines) {
             out.send(AgentMessage::Lines { ask, lines }).await.map_err(|_| "the connection is gone")?;
         }
         if let Some(error) = failed {
@@ -85,6 +89,26 @@ async fn stream(
         }
     }
     Ok(())
+}
+
+/// The lines in order, in as many messages as they need.
+fn messages(lines: Vec<LogLine>) -> Vec<Vec<LogLine>> {
+    let mut messages: Vec<Vec<LogLine>> = Vec::new();
+    let mut left = 0;
+    for line in lines {
+        let size = json_size(&line.text);
+        match messages.last_mut() {
+            Some(message) if size <= left => {
+                message.push(line);
+                left -= size;
+            }
+            _ => {
+                messages.push(vec![line]);
+                left = BYTES_PER_MESSAGE.saturating_sub(size);
+            }
+        }
+    }
+    messages
 }
 
 /// Docker puts a time and a space before each line when asked for timestamps.
@@ -108,5 +132,24 @@ mod tests {
         assert_eq!((read.at.as_str(), read.text.as_str(), read.stderr), ("2026-11-21T03:00:00.123456789Z", "hello  world", true));
         let empty = line(&instance, &LogOutput::StdOut { message: "2026-11-21T03:00:00Z \n".into() });
         assert_eq!((empty.text.as_str(), empty.stderr), ("", false));
+    }
+
+    #[test]
+    fn long_lines_make_several_messages_and_none_is_lost_or_moved() {
+        let line = |n: usize| LogLine {
+            at: n.to_string(),
+            instance: InstanceId::from_sequence(1),
+            stderr: false,
+            text: "\0".repeat(16 * 1024),
+        };
+        let lines: Vec<LogLine> = (0..LINES_PER_MESSAGE).map(line).collect();
+        let messages = messages(lines.clone());
+        for lines in &messages {
+            let message = AgentMessage::Lines { ask: 1, lines: lines.clone() };
+            let bytes = serde_json::to_string(&message).expect("encodes").len();
+            assert!(bytes < BYTES_PER_MESSAGE * 2, "{bytes}");
+        }
+        assert!(messages.len() < lines.len(), "{}", messages.len());
+        assert_eq!(messages.concat(), lines);
     }
 }
