@@ -134,7 +134,7 @@ async fn live(
     if let Some(replaced) = replaced {
         follow_replaced(replaced, &desk).await?;
     }
-    tokio::spawn(follow(feed.clone(), desk.clone(), control.hold.subscribe()));
+    let following = tokio::spawn(follow(feed.clone(), desk.clone(), control.hold.subscribe()));
     bound.control.set_nonblocking(true)?;
     tokio::spawn(control::serve(control.clone(), tokio::net::UnixListener::from_std(bound.control)?));
     let admin_end = CancellationToken::new();
@@ -155,6 +155,9 @@ async fn live(
     }
     drain_all(config, &readiness, &drain, &open, &reporter).await;
     if why == End::Left {
+        // A report after the goodbye would enter this router again, and servers would wait for it for ever.
+        following.abort();
+        let _ = following.await;
         leave(&feed, &desk, &state).await;
     }
     tracing::info!(?why, "the router has ended");
