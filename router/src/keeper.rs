@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dinp_common::route::{RouteUpdate, TableVersion};
@@ -17,6 +18,8 @@ use crate::state_dir::StateDir;
 
 /// Updates that may wait: feeds send one and wait for its outcome.
 const OFFERS_WAITING: usize = 16;
+/// Milliseconds before the disk is tried again that took neither a table nor the removal of the last.
+const DISK_RETRY_MS: u64 = 1_000;
 
 /// An update and where its outcome goes.
 type Offer = (RouteUpdate, oneshot::Sender<Result<bool, TableRefusal>>);
@@ -30,8 +33,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Offers an update. When this returns `Ok`, all cores route by it, and it is confirmed. `Ok(false)`: it was the
-    /// table already.
+    /// Offers an update. When this returns `Ok`, all cores route by it, and it is confirmed, or will be as soon as the
+    /// table on disk is not an older one. `Ok(false)`: it was the table already.
     ///
     /// # Errors
     /// Why it was refused; the table is unchanged.
@@ -64,6 +67,8 @@ pub struct Keeper {
     offers: mpsc::Receiver<Offer>,
     table: watch::Sender<Option<Arc<RouteUpdate>>>,
     reporter: Arc<Reporter>,
+    /// The table in force is not confirmed yet, since the disk holds an older one.
+    unkept: bool,
 }
 
 impl Keeper {
@@ -80,7 +85,7 @@ impl Keeper {
         let owns_state = Arc::new(AtomicBool::new(true));
         let applier = Applier::default();
         readiness.not_ready("table", "no routes yet");
-        (Self { snapshot, flights, state, readiness, owns_state, applier, offers, table, reporter }, desk)
+        (Self { snapshot, flights, state, readiness, owns_state, applier, offers, table, reporter, unkept: false }, desk)
     }
 
     /// Loads the table on disk, if there is a good one. Cores that start after this route by it from their first
@@ -109,7 +114,16 @@ impl Keeper {
 
     /// Runs until nobody can offer anything any more.
     pub async fn run(mut self, cores: Arc<Cores>) {
-        while let Some((update, outcome)) = self.offers.recv().await {
+        loop {
+            // Both are cancel-safe: an offer is taken only by the branch that runs.
+            let offer = tokio::select! {
+                offer = self.offers.recv() => offer,
+                () = tokio::time::sleep(Duration::from_millis(DISK_RETRY_MS)), if self.unkept => {
+                    self.keep().await;
+                    continue;
+                }
+            };
+            let Some((update, outcome)) = offer else { return };
             let result = self.take(&update, &cores).await;
             // The feed that offered it may have lost its connection meanwhile; the table is in force all the same.
             let _ = outcome.send(result);
@@ -121,8 +135,7 @@ impl Keeper {
         if changed {
             self.store();
             cores.barrier().await;
-            self.write().await;
-            self.confirm();
+            self.keep().await;
         }
         Ok(changed)
     }
@@ -136,24 +149,35 @@ impl Keeper {
 
     /// Writes the table before it is confirmed: a router that confirmed a withdrawal and crashed must not start again
     /// with the address that was withdrawn.
-    async fn write(&self) {
-        let Some(full) = self.full() else { return };
+    async fn keep(&mut self) {
+        self.unkept = !self.write().await;
+        if !self.unkept {
+            self.confirm();
+        }
+    }
+
+    /// True if no older table is left on disk.
+    async fn write(&self) -> bool {
+        let Some(full) = self.full() else { return true };
         let full = Arc::new(full);
         self.table.send_replace(Some(full.clone()));
         if !self.owns_state.load(Ordering::Acquire) {
-            return;
+            return true;
         }
         let state = self.state.clone();
         let written = tokio::task::spawn_blocking(move || state.write_table(&full)).await;
-        match written.map_err(anyhow::Error::from).and_then(std::convert::identity) {
-            Ok(()) => self.readiness.ready("disk"),
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the table cannot be kept on disk");
-                self.readiness.not_ready("disk", format!("{error:#}"));
-                // Better none than one with addresses that were withdrawn.
-                let _ = self.state.forget_table();
-            }
+        let Err(error) = written.map_err(anyhow::Error::from).and_then(std::convert::identity) else {
+            self.readiness.ready("disk");
+            return true;
+        };
+        tracing::error!(error = format!("{error:#}"), "the table cannot be kept on disk");
+        self.readiness.not_ready("disk", format!("{error:#}"));
+        // Better none than one with addresses that were withdrawn.
+        let removed = self.state.forget_table();
+        if let Err(error) = &removed {
+            tracing::error!(error = format!("{error:#}"), "an older table stays on disk, so this one is not confirmed");
         }
+        removed.is_ok()
     }
 
     fn confirm(&self) {
@@ -169,5 +193,39 @@ impl Keeper {
     fn full(&self) -> Option<RouteUpdate> {
         let (cert, table) = (self.applier.cert()?, self.applier.table()?);
         Some(RouteUpdate::Full { cert: cert.clone(), routes: table.values().cloned().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dinp_common::fence::Fence;
+    use dinp_common::name::{ClusterId, RouterId};
+    use dinp_common::route::RouteTable;
+    use dinp_daemon::Nudge;
+    use dinp_planner::table::Publisher;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_confirmed_while_the_disk_keeps_an_older_table() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = StateDir::new(dir.path()).expect("made");
+        let flights = Arc::new(Flights::new(Nudge::default()));
+        let id = RouterId::parse("r1").expect("id");
+        let reporter = Arc::new(Reporter::new(id, flights.clone(), Nudge::default()));
+        let (mut keeper, desk) = Keeper::new(Arc::default(), flights, state, Readiness::default(), reporter);
+        let fence = Fence { cluster: ClusterId::parse("lab").expect("cluster"), epoch: 1, holder: "server".into() };
+        let update = Publisher::new(fence).publish(&RouteTable::new()).expect("a first version");
+        keeper.applier.apply(&update).expect("certified");
+
+        // A folder can be neither replaced by a file nor removed as one.
+        let in_the_way = dir.path().join("table.json");
+        std::fs::create_dir(&in_the_way).expect("made");
+        keeper.keep().await;
+        assert_eq!((desk.at(), keeper.unkept), (None, true));
+        std::fs::remove_dir(&in_the_way).expect("removed");
+        keeper.keep().await;
+        assert_eq!((desk.at(), keeper.unkept), (keeper.applier.at(), false));
+        assert!(in_the_way.is_file());
     }
 }

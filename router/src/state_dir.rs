@@ -64,10 +64,11 @@ impl StateDir {
 
     /// A router that has left must not come back with addresses others may have by then.
     pub fn forget_table(&self) -> anyhow::Result<()> {
-        match std::fs::remove_file(self.0.join("table.json")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("removing the table"),
-            _ => Ok(()),
-        }
+        let removed = match std::fs::remove_file(self.0.join("table.json")) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            removed => removed,
+        };
+        removed.and_then(|()| self.sync()).context("removing the table")
     }
 
     /// Whole or not at all, also across a power cut.
@@ -77,9 +78,15 @@ impl StateDir {
             let mut file = File::create(&part)?;
             file.write_all(bytes)?;
             file.sync_data()?;
-            std::fs::rename(&part, &path)
+            std::fs::rename(&part, &path)?;
+            self.sync()
         };
         write().with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Without it, a power cut may bring the file back that was replaced or removed.
+    fn sync(&self) -> std::io::Result<()> {
+        File::open(&self.0)?.sync_all()
     }
 }
 
