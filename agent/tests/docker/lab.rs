@@ -36,12 +36,9 @@ pub struct Lab {
     strangers: Vec<String>,
 }
 
-pub fn socket() -> Option<PathBuf> {
-    let socket = std::env::var_os("DINP_TEST_DOCKER").map(PathBuf::from);
-    if socket.is_none() {
-        eprintln!("not run: DINP_TEST_DOCKER names no engine for tests");
-    }
-    socket
+fn socket() -> PathBuf {
+    let socket = std::env::var_os("DINP_TEST_DOCKER");
+    socket.expect("DINP_TEST_DOCKER names the socket of an engine for tests; ./deploy/test sets it").into()
 }
 
 pub fn id(n: u64) -> InstanceId {
@@ -53,9 +50,9 @@ pub fn healthy(seen: &Seen) -> bool {
 }
 
 impl Lab {
-    /// Everything but the agent; `None` without an engine for tests.
-    pub async fn new(name: &str) -> Option<Self> {
-        let socket = socket()?;
+    /// Everything but the agent.
+    pub async fn new(name: &str) -> Self {
+        let socket = socket();
         dinp_daemon::telemetry::init("agent-tests");
         let docker = Docker::connect_with_unix(&socket.display().to_string(), 60, API_DEFAULT_VERSION).expect("an engine");
         let docker = docker.negotiate_version().await.expect("a version");
@@ -75,13 +72,13 @@ impl Lab {
         };
         let image = sample(&docker, &server.cluster, 1).await;
         let app = AppName::parse(&config.bridge).expect("name");
-        Some(Self { server, docker, image, config, app, agent: None, folder: Some(folder), strangers: Vec::new() })
+        Self { server, docker, image, config, app, agent: None, folder: Some(folder), strangers: Vec::new() }
     }
 
-    pub async fn with_agent(name: &str) -> Option<Self> {
-        let mut lab = Self::new(name).await?;
+    pub async fn with_agent(name: &str) -> Self {
+        let mut lab = Self::new(name).await;
         lab.start_agent();
-        Some(lab)
+        lab
     }
 
     pub fn start_agent(&mut self) {

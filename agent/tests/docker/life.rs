@@ -12,7 +12,7 @@ use crate::lab::{Lab, healthy, id, sample};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_starts_with_its_environment_and_its_limits() {
-    let Some(mut lab) = Lab::with_agent("start").await else { return };
+    let mut lab = Lab::with_agent("start").await;
     let address = lab.run_one(1).await;
     let whoami = lab.get(address, "/whoami").await.expect("answers");
     for expected in [lab.app.as_str(), id(1).as_str(), "v3", "testnode"] {
@@ -34,7 +34,7 @@ async fn an_instance_starts_with_its_environment_and_its_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_is_reported_at_once_with_its_output_and_not_restarted() {
-    let Some(mut lab) = Lab::with_agent("crash").await else { return };
+    let mut lab = Lab::with_agent("crash").await;
     let address = lab.run_one(1).await;
     let crashed = Instant::now();
     let _ = lab.get(address, "/crash").await;
@@ -53,7 +53,7 @@ async fn a_crash_is_reported_at_once_with_its_output_and_not_restarted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_lets_requests_finish_and_kills_after_the_grace() {
-    let Some(mut lab) = Lab::with_agent("stop").await else { return };
+    let mut lab = Lab::with_agent("stop").await;
     let mut patient = lab.instance(1, Want::Run);
     let mut hasty = lab.instance(2, Want::Run);
     hasty.spec.stop_grace_seconds = 1;
@@ -102,7 +102,7 @@ async fn a_stop_lets_requests_finish_and_kills_after_the_grace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_on_the_wrong_address_is_found_out() {
-    let Some(mut lab) = Lab::with_agent("wrong").await else { return };
+    let mut lab = Lab::with_agent("wrong").await;
     lab.server.assign(vec![lab.failing(1, "loopback"), lab.failing(2, "port"), lab.failing(3, "crash")], vec![]);
     for (n, expected) in [(1, "127.0.0.1:8080"), (2, "0.0.0.0:5000")] {
         let expected = expected.parse().expect("an address");
@@ -125,7 +125,7 @@ async fn a_process_on_the_wrong_address_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_created_or_started_fails_in_words() {
-    let Some(mut lab) = Lab::with_agent("fail").await else { return };
+    let mut lab = Lab::with_agent("fail").await;
     let mut imageless = lab.instance(1, Want::Run);
     imageless.spec.image.config = dinp_common::digest::Digest::from_sha256([7; 32]);
     let mut commandless = lab.instance(2, Want::Run);
@@ -141,7 +141,7 @@ async fn what_cannot_be_created_or_started_fails_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_leader_is_refused_and_told_the_highest() {
-    let Some(mut lab) = Lab::with_agent("fence").await else { return };
+    let mut lab = Lab::with_agent("fence").await;
     lab.server.epoch = 5;
     lab.run_one(1).await;
     lab.server.epoch = 4;
@@ -160,7 +160,7 @@ async fn an_old_leader_is_refused_and_told_the_highest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_is_answered_followed_and_cancelled() {
-    let Some(mut lab) = Lab::with_agent("logs").await else { return };
+    let mut lab = Lab::with_agent("logs").await;
     lab.run_one(1).await;
     let ask = Ask::Logs { instance: id(1), tail: 10, follow: true };
     lab.server.send(ServerMessage::Ask { id: 7, ask });
@@ -187,7 +187,7 @@ async fn output_is_answered_followed_and_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_images_that_nobody_needs_go() {
-    let Some(mut lab) = Lab::with_agent("images").await else { return };
+    let mut lab = Lab::with_agent("images").await;
     let mut images = Vec::new();
     for build in 2..=5 {
         images.push(sample(&lab.docker, &lab.server.cluster, build).await);

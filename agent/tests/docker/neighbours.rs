@@ -7,7 +7,7 @@ use crate::lab::{Lab, healthy, id};
 /// Regression of 2015: any container with `APP_NAME` in its environment was removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_users_containers_are_never_touched() {
-    let Some(mut lab) = Lab::new("users").await else { return };
+    let mut lab = Lab::new("users").await;
     let cluster = lab.server.cluster.to_string();
     let tag = lab.config.bridge.clone();
     let ours =
@@ -38,7 +38,7 @@ async fn a_users_containers_are_never_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_without_an_assignment_keeps_running_as_an_orphan() {
-    let Some(mut lab) = Lab::with_agent("orphan").await else { return };
+    let mut lab = Lab::with_agent("orphan").await;
     let address = lab.run_one(1).await;
     lab.server.assign(vec![lab.instance(2, Want::Run)], vec![id(1)]);
     lab.server.until_seen(&id(2), "the next instance", healthy).await;
@@ -63,7 +63,7 @@ async fn reaches(lab: &Lab, from: u64, to: std::net::SocketAddr) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_reach_the_router_but_not_each_other_nor_the_rest_of_the_host() {
-    let Some(mut lab) = Lab::new("hard").await else { return };
+    let mut lab = Lab::new("hard").await;
     let router = tokio::net::TcpListener::bind("0.0.0.0:0").await.expect("binds");
     let database = tokio::net::TcpListener::bind("0.0.0.0:0").await.expect("binds");
     let port = |listener: &tokio::net::TcpListener| listener.local_addr().expect("address").port();
@@ -92,7 +92,7 @@ async fn instances_reach_the_router_but_not_each_other_nor_the_rest_of_the_host(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_elses_container_with_our_name_is_a_failure_in_words() {
-    let Some(mut lab) = Lab::new("taken").await else { return };
+    let mut lab = Lab::new("taken").await;
     let name = lab.container(4242);
     let stranger = lab.stranger(&name, &[], &[]).await;
     lab.start_agent();

@@ -9,7 +9,7 @@ use crate::lab::{Lab, healthy, id};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_agent_adopts_what_runs() {
-    let Some(mut lab) = Lab::with_agent("adopt").await else { return };
+    let mut lab = Lab::with_agent("adopt").await;
     let address = lab.run_one(1).await;
     let before = lab.inspect(&lab.container(1)).await;
     lab.stop_agent().await;
@@ -26,7 +26,7 @@ async fn a_restarted_agent_adopts_what_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_leader_a_crashed_container_comes_back_at_its_address() {
-    let Some(mut lab) = Lab::with_agent("alone").await else { return };
+    let mut lab = Lab::with_agent("alone").await;
     let address = lab.run_one(1).await;
     let before = lab.inspect(&lab.container(1)).await.id;
     lab.server.vanish();
@@ -47,7 +47,7 @@ async fn without_a_leader_a_crashed_container_comes_back_at_its_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_not_given_again_before_its_release() {
-    let Some(mut lab) = Lab::with_agent("reuse").await else { return };
+    let mut lab = Lab::with_agent("reuse").await;
     let first = lab.run_one(1).await;
     lab.server.assign(vec![lab.instance(1, Want::Stop)], vec![]);
     lab.server.until_seen(&id(1), "gone", |seen| *seen == Seen::Gone).await;
@@ -67,7 +67,7 @@ async fn an_address_is_not_given_again_before_its_release() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_docker_the_agent_reports_why_and_goes_on_when_it_comes() {
-    let Some(mut lab) = Lab::new("nodocker").await else { return };
+    let mut lab = Lab::new("nodocker").await;
     let engine = lab.config.docker.clone();
     let folder = tempfile::tempdir().expect("a folder");
     lab.config.docker = folder.path().join("docker.sock");
@@ -86,7 +86,7 @@ async fn without_docker_the_agent_reports_why_and_goes_on_when_it_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_killed_while_the_agent_was_away_is_an_exit() {
-    let Some(mut lab) = Lab::with_agent("away").await else { return };
+    let mut lab = Lab::with_agent("away").await;
     lab.run_one(1).await;
     lab.stop_agent().await;
     lab.docker.kill_container(&lab.container(1), None).await.expect("kills");
