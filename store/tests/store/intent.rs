@@ -105,10 +105,10 @@ on_both! {
         let again = db.store.deploy_begin(Intent { restart: true, ..intent("shop", DeployKind::Restart) }).await.expect("begins");
         assert_eq!(again.generation, 2, "what the first restart started is not new");
         assert_eq!(db.store.app_get(&name("shop")).await.expect("reads").map(|app| app.generation), Some(0), "until it is proven");
-        let live = Change::Live { app: name("shop"), release: ReleaseNo(1), generation: 1 };
+        let live = Change::Live { app: name("shop"), release: ReleaseNo(1), generation: 2 };
         db.store.commit(&fence, &[live]).await.expect("writes");
         let next = deployed(&db.store, "shop", 2).await;
-        assert_eq!((next.from, next.to, next.generation), (one, Some(ReleaseNo(2)), 1));
+        assert_eq!((next.from, next.to, next.generation), (one, Some(ReleaseNo(2)), 2));
 
         let delete = db.store.deploy_begin(Intent { deleted: true, ..intent("shop", DeployKind::Delete) }).await.expect("begins");
         assert_eq!(delete.to, one);
