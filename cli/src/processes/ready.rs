@@ -33,7 +33,7 @@ pub fn wait(layout: &Layout, settings: &Settings, log_from: u64) -> Result<Token
             return Ok(token);
         }
         if let Some(why) = fatal(layout, log_from).filter(|_| !control) {
-            bail!("the control plane does not start: {why}\n  see:  {}", log_path(layout, Role::Control).display());
+            bail!("the control plane does not start: {why}\n  see:  {}", log_of(layout, Role::Control));
         }
         if Instant::now() > deadline {
             let silent = if control { Role::Router } else { Role::Control };
@@ -41,10 +41,19 @@ pub fn wait(layout: &Layout, settings: &Settings, log_from: u64) -> Result<Token
                 "the {} process does not answer after {} s\n  see:  {}",
                 silent.as_str(),
                 START.as_secs(),
-                log_path(layout, silent).display()
+                log_of(layout, silent)
             );
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// Where a process of this role says what happens.
+fn log_of(layout: &Layout, role: Role) -> String {
+    match (systemd::runs_here(layout), role) {
+        (true, Role::Router) => "journalctl -u 'dinp-router@*'".to_owned(),
+        (true, Role::Control | Role::Keeper) => "journalctl -u dinp".to_owned(),
+        (false, _) => log_path(layout, role).display().to_string(),
     }
 }
 
