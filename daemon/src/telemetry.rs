@@ -11,11 +11,7 @@ pub fn init(process: &'static str) {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second call, as tests make, keeps the first subscriber.
-    let result = if json {
-        registry.with(layer.json()).try_init()
-    } else {
-        registry.with(layer.with_ansi(colour)).try_init()
-    };
+    let result = if json { registry.with(layer.json()).try_init() } else { registry.with(layer.with_ansi(colour)).try_init() };
     if result.is_ok() {
         tracing::debug!(process, "logging started");
     }
