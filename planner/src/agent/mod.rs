@@ -31,7 +31,8 @@ pub const TRIES: u32 = 3;
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The wait before SIGKILL is sent once more to a container that outlived it.
 pub const KILL_AGAIN: Duration = Duration::from_secs(5);
-/// How long an ended container is reported as it was while its exit is read; from then on as unhealthy.
-pub const EXIT_READ_WITHIN: Duration = Duration::from_millis(300);
+/// How long an ended container is reported as it was while its exit is read; from then on as unhealthy, so that routers
+/// leave it for others. Docker holds its answer back for 100 ms while it takes the network down.
+pub const EXIT_READ_WITHIN: Duration = Duration::from_millis(1);
 /// How long a node that has just found running containers holds its first report back for their first probes.
 pub const SETTLE: Duration = Duration::from_millis(500);

@@ -144,7 +144,7 @@ impl Track {
     fn health_at(&self, now: Duration) -> Health {
         match (&self.phase, &self.health) {
             (Phase::Dead(None), Health::Healthy) if now >= self.exit_overdue() => {
-                Health::Unhealthy { last: "its container has ended, and Docker is slow to say how".to_owned() }
+                Health::Unhealthy { last: "its container has ended, and Docker is asked how".to_owned() }
             }
             (_, health) => health.clone(),
         }
