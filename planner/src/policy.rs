@@ -21,6 +21,8 @@ pub struct Policy {
     /// New instances that may end before they were healthy until the deploy fails; more than one, since a database
     /// that blinks must not fail a deploy.
     pub failed_starts: u32,
+    /// How long a proven instance must be unhealthy before the timeline says so.
+    pub unhealthy_said_after_ms: u64,
     /// How long a proven instance may be unhealthy until it is replaced.
     pub unhealthy_grace_ms: u64,
     /// How long a withdrawn instance may finish what it has in flight.
@@ -51,6 +53,7 @@ impl Default for Policy {
             start_grace_ms: 60_000,
             hung_start_ms: 300_000,
             failed_starts: 3,
+            unhealthy_said_after_ms: 1_000,
             unhealthy_grace_ms: 10_000,
             drain_grace_ms: 30_000,
             tunnel_margin_ms: 5_000,

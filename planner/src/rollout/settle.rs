@@ -80,7 +80,10 @@ fn spend(pass: &mut Pass<'_>, instance: &Instance) {
 }
 
 fn sick(pass: &mut Pass<'_>, instance: &Instance, why: &str) {
-    if instance.spent_ms == 0 && pass.input.elapsed_ms > 0 {
+    // A moment is no news: a container that has just ended is unhealthy until Docker says how it ended.
+    let since_ms = instance.spent_ms + pass.input.elapsed_ms;
+    let said_after_ms = pass.input.policy.unhealthy_said_after_ms;
+    if instance.spent_ms < said_after_ms && since_ms >= said_after_ms {
         let text = format!("{} is unhealthy: {why}", instance.id);
         pass.plan.note(Severity::Warning, "instance_unhealthy", About::instance(instance), text);
     }
