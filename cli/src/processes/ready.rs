@@ -1,7 +1,7 @@
 //! The end of `dinp up`: everything answers, and people know where.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ use super::{systemd, tokens};
 const START: Duration = Duration::from_secs(60);
 /// How long the agent may take to say that Docker answers.
 const NODE: Duration = Duration::from_secs(10);
+/// How long one look waits for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until API and router answer; gives the token for this machine's people. `log_from` is where the control
@@ -27,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub fn wait(layout: &Layout, settings: &Settings, log_from: u64) -> Result<Token> {
     let deadline = Instant::now() + START;
     loop {
-        let control = Member::find(layout, Role::Control).is_some() && TcpStream::connect(local(settings.panel)).is_ok();
+        let control = Member::find(layout, Role::Control).is_some() && answers(local(settings.panel));
         let router = Member::find(layout, Role::Router).is_some() && TcpStream::connect(local(settings.listen)).is_ok();
         if let Some(token) = tokens::read(&layout.tokens().join(tokens::ADMIN)).filter(|_| control && router) {
             return Ok(token);
@@ -65,6 +67,20 @@ fn fatal(layout: &Layout, from: u64) -> Option<String> {
     log.read_to_string(&mut text).ok()?;
     let error = text.rfind("\nerror: ").map(|at| at + 1).or_else(|| text.starts_with("error: ").then_some(0))?;
     Some(text[error + "error: ".len()..].trim_end().to_owned())
+}
+
+/// Whether HTTP is spoken there. A connection alone says little: the control plane listens before it has opened its
+/// store, and ends if it cannot.
+fn answers(panel: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&panel, ANSWER)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.write_all(b"GET /version HTTP/1.0\r\n\r\n")?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start)?;
+        Ok(&start == b"HTTP/")
+    };
+    ask().unwrap_or(false)
 }
 
 /// An address to reach a listener on all addresses by.
