@@ -65,15 +65,11 @@ pub struct SeenNode {
 
 impl Cluster {
     pub fn new() -> Self {
-        Self::holding(Snapshot::default())
+        Self::showing(Snapshot::default())
     }
 
-    /// A cluster that shows one snapshot, for tests of what reads it.
-    pub fn for_tests(snapshot: Snapshot) -> Self {
-        Self::holding(snapshot)
-    }
-
-    fn holding(snapshot: Snapshot) -> Self {
+    /// A cluster that begins by showing `snapshot`.
+    pub fn showing(snapshot: Snapshot) -> Self {
         Self(Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             nudge: Nudge::default(),

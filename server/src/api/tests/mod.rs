@@ -85,7 +85,7 @@ impl Server {
         let config = Config { state_dir: dir.path().to_owned(), ..Config::default() };
         let url = format!("sqlite:{}", dir.path().join("state.db").display());
         let store = Store::open(&url.parse().expect("an address")).await.expect("the store opens");
-        let cluster = Cluster::for_tests(snapshot);
+        let cluster = Cluster::showing(snapshot);
         let state = AppState::open(&config, store, cluster, CancellationToken::new()).expect("opens");
         let admin = token_create(&state.store, TokenKind::Personal, "laptop", 1).await.expect("a token");
         Self { router: router(state.clone()), state, admin, _dir: dir }
