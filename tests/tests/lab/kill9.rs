@@ -41,15 +41,15 @@ pub async fn at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck(wo
     orphan(&lab).await;
     for time in 1..=world.times(2, 6) {
         for point in failpoints() {
-            let died = dies_at(&lab, &format!("{point}@{time}")).await;
-            assert!(died || time > 1, "{point} was never reached");
+            dies_at(&lab, &format!("{point}@{time}"), time == 1).await;
         }
     }
     lab.purge().await;
 }
 
-/// One deploy with a control plane that dies at `point`, and another that finishes it. False if it was not reached.
-async fn dies_at(lab: &Lab, point: &str) -> bool {
+/// One deploy with a control plane that dies at `point`, and another that finishes it. Every deploy reaches each point
+/// once; whether it does so again depends on its steps, and one that does not must simply end.
+async fn dies_at(lab: &Lab, point: &str, must_die: bool) {
     let load = lab.load("victim");
     let mut dying = lab.control(Some(point));
     let file = sample::version(lab.folder(), point);
@@ -69,8 +69,9 @@ async fn dies_at(lab: &Lab, point: &str) -> bool {
         };
         (ended, over, lab.docker.all("victim").len())
     };
-    let over = |(ended, over, containers): &(bool, bool, usize)| *ended || (*over && *containers == 1);
-    let (died, ..) = until("it dies, or the deploy and all after it ends", DEPLOY, look, over).await;
+    // From outside the last step shows a moment before the point behind it is reached: its end proves no miss.
+    let over = |(ended, over, containers): &(bool, bool, usize)| *ended || (!must_die && *over && *containers == 1);
+    until(&format!("{point}: it dies, or the deploy and all after it ends"), DEPLOY, look, over).await;
     dying.kill().await;
 
     let living = lab.control(None);
@@ -88,7 +89,6 @@ async fn dies_at(lab: &Lab, point: &str) -> bool {
     assert_eq!(report.failed, 0, "{point}: {report:#?}");
     report.assert_nothing_lost();
     living.kill().await;
-    died
 }
 
 pub async fn the_keeper_starts_what_was_killed(_: &World) {
