@@ -98,4 +98,4 @@ fn first_names(listing: &Listing, strip: Option<&str>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,6 @@
 //! test has a cluster, a bridge and a state folder of its own and removes what it made.
 
 mod lab;
-mod latency;
 mod life;
 mod neighbours;
 mod restarts;

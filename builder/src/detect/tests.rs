@@ -7,7 +7,8 @@ use zip::write::SimpleFileOptions;
 use super::*;
 use crate::archive::tests::{EvilTar, file_of, gzip};
 
-fn order(file_name: &str) -> BuildOrder {
+/// An upload of the app `shop` under this name.
+pub(crate) fn order(file_name: &str) -> BuildOrder {
     BuildOrder {
         id: BuildId(1),
         app: AppName::parse("shop").expect("name"),

@@ -1,24 +1,15 @@
 use std::collections::BTreeMap;
 
 use dinp_common::build::{BuildId, BuildOrder};
-use dinp_common::digest::Digest;
-use dinp_common::name::AppName;
 use expect_test::{Expect, expect};
 
 use super::*;
 use crate::detect::Linkage;
+use crate::detect::tests::order;
 use crate::recipe::WarApi;
 
 fn check(file_name: &str, plan: LayerPlan, recipe: Recipe, base: Option<&str>, expected: Expect) {
-    let order = BuildOrder {
-        id: BuildId(12),
-        app: AppName::parse("shop").expect("name"),
-        artifact: Digest::from_sha256([7; 32]),
-        artifact_bytes: 0,
-        file_name: file_name.to_owned(),
-        kind: None,
-        start: None,
-    };
+    let order = BuildOrder { id: BuildId(12), ..order(file_name) };
     let labels = crate::image::labels("k3x", &order, recipe.kind);
     expected.assert_eq(&render(file_name, &plan, &recipe, base, &labels));
 }

@@ -69,7 +69,7 @@ fn compare(engine: &Engine, built: &Built<'_>, context: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_becomes_what_its_dockerfile_builds() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let files: [(&str, &[u8]); 4] = [
         ("+app/control", b"#!/bin/sh\n"),
         ("app/deep/er/file.txt", b"text"),
@@ -83,7 +83,7 @@ async fn an_archive_becomes_what_its_dockerfile_builds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_become_what_their_dockerfile_builds() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let context = folder(&[("app/index.html", b"hi"), ("app/v2/data.json", b"{}")]);
     tool(context.path(), "ln", &["-s", "v2", "app/latest"]);
     tool(context.path(), "ln", &["-s", "../index.html", "app/v2/up.html"]);
@@ -95,7 +95,7 @@ async fn links_become_what_their_dockerfile_builds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_file_becomes_what_its_dockerfile_builds() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let server = binary("-static");
     let built = engine.image("same-binary", "server", &server).await;
     compare(&engine, &built, folder(&[("+server", &server)]).path());
@@ -106,7 +106,7 @@ async fn one_file_becomes_what_its_dockerfile_builds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_becomes_what_its_dockerfile_builds() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let files: [(&str, &[u8]); 2] = [("app/wsgi.py", b"app = None\n"), ("app/vendor/x.py", b"")];
     let built = engine.image("same-python", "app.tar.gz", &tar_gz(&files)).await;
     compare(&engine, &built, folder(&files).path());

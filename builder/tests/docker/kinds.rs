@@ -21,7 +21,7 @@ fn is(built: &Built<'_>, kind: Kind, health: HealthCheck) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_static_binary_runs_on_nothing() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let built = engine.image("bare", "server", &binary("-static")).await;
     is(&built, Kind::Binary, HealthCheck::Tcp);
     assert!(built.dockerfile().contains("FROM scratch"));
@@ -31,7 +31,7 @@ async fn a_static_binary_runs_on_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dynamic_binary_runs_on_debian() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let built = engine.image("dynamic", "server", &binary("-no-pie")).await;
     is(&built, Kind::Binary, HealthCheck::Tcp);
     assert_eq!(engine.start(built.id()).get("/", "").2, "uid 1000 in /app");
@@ -39,7 +39,7 @@ async fn a_dynamic_binary_runs_on_debian() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_script_starts_what_it_names() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let server = binary("-pie");
     for (name, content) in [
         ("shop.tar.gz", tar_gz(&[("+shop-1/control", CONTROL), ("+shop-1/bin/server", &server)])),
@@ -53,7 +53,7 @@ async fn a_control_script_starts_what_it_names() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jar_runs_within_its_memory() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let built = engine.image("jar", "hello.jar", &jar()).await;
     is(&built, Kind::Jar, HealthCheck::Tcp);
     let container = engine.start(built.id());
@@ -65,7 +65,7 @@ async fn a_jar_runs_within_its_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_war_serves_pages_jsps_and_servlets_of_either_api() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     for api in ["jakarta", "javax"] {
         let built = engine.image(&format!("war-{api}"), "app.war", &war(api)).await;
         is(&built, Kind::War, HealthCheck::Tcp);
@@ -82,7 +82,7 @@ async fn a_war_serves_pages_jsps_and_servlets_of_either_api() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_apps_are_served_by_gunicorn_or_by_themselves() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let wsgi = b"import greeting\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [greeting.TEXT]\n";
     let built =
         engine.image("wsgi", "app.tar.gz", &tar_gz(&[("wsgi.py", wsgi), ("vendor/greeting.py", b"TEXT = b'vendored'\n")])).await;
@@ -102,7 +102,7 @@ async fn python_apps_are_served_by_gunicorn_or_by_themselves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn static_files_are_served_as_browsers_expect() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let files: [(&str, &[u8]); 7] = [
         ("site/index.html", b"<h1>home</h1>"),
         ("site/docs/index.html", b"<h1>docs</h1>"),
@@ -137,7 +137,7 @@ async fn static_files_are_served_as_browsers_expect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_once_wrong_says_why_and_leaves_nothing() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let mut other_machine = binary("-static");
     other_machine[18] = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
     let whole = tar_gz(&[("index.html", &[b'x'; 5000])]);

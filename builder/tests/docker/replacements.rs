@@ -7,7 +7,7 @@ use super::files::{jar, tar_gz};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_without_what_the_contract_asks_is_refused_with_all_it_lacks() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let mut workshop = engine.workshop().await;
     // There is one once a build needed it.
     drop(engine.image("needs-debian", "x.tar.gz", &tar_gz(&[("+control", b"#!/bin/sh\n")])).await);
@@ -20,7 +20,7 @@ async fn an_image_without_what_the_contract_asks_is_refused_with_all_it_lacks() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_keeps_the_contract_is_built_on() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let mut workshop = engine.workshop().await;
     drop(engine.image("needs-debian-too", "x.tar.gz", &tar_gz(&[("+control", b"#!/bin/sh\n")])).await);
     let reference = "dinp-builder-test-base:mine".to_owned();
@@ -36,7 +36,7 @@ async fn an_image_that_keeps_the_contract_is_built_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_nobody_has_is_named() {
-    let Some(engine) = Engine::for_tests() else { return };
+    let engine = Engine::for_tests();
     let mut workshop = engine.workshop().await;
     workshop.bases.insert(Base::Web, "127.0.0.1:1/nobody/has:this".to_owned());
     let (outcome, log) =
