@@ -1,8 +1,8 @@
 //! Every decision, as pure functions: no clock, no randomness, no I/O, no async.
 //!
 //! One pass of a leader is [`plan::plan`]; [`apply::apply`] is what its changes do; [`routes::routes`] and
-//! [`assign::assignments`] follow from the result. [`table`] certifies routes, [`lease`] says who may lead, and
-//! [`agent`] holds the machines an agent runs by.
+//! [`assign::assignments`] follow from the result. [`term::Term`] strings passes together; [`table`] certifies routes,
+//! [`lease`] says who may lead, and [`agent`] holds the machines an agent runs by.
 
 pub mod agent;
 pub mod apply;
@@ -17,3 +17,4 @@ pub mod policy;
 mod rollout;
 pub mod routes;
 pub mod table;
+pub mod term;

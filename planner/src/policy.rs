@@ -3,6 +3,8 @@
 /// The numbers of one cluster. Tests and operators may choose others; nothing else hard-codes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// One pass stands for at most this much time, so that an outage of the database ends no deploy.
+    pub pass_most_ms: u64,
     /// A node that has been silent this long is suspect: nothing new is placed on it. Agents report every second.
     pub suspect_after_ms: u64,
     /// A node that has been silent this long is lost, and its instances are replaced elsewhere.
@@ -45,6 +47,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            pass_most_ms: 2_000,
             suspect_after_ms: 3_000,
             lost_after_ms: 10_000,
             mass_loss_percent: 50,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::task::Poll;
 
 use dinp_common::deploy::{DeployKind, Strategy};
@@ -64,7 +65,7 @@ impl Leader {
     }
 
     fn at(&self) -> TableVersion {
-        self.reconciler.term.as_ref().expect("a term").publisher.at()
+        self.reconciler.term.as_ref().expect("a term").publisher().at()
     }
 
     fn leads(&self) -> bool {
