@@ -1,33 +1,35 @@
 //! How the source itself must look.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+
+use ignore::WalkBuilder;
 
 /// Lines of a source file, above which it is two things.
 const FILE_LINES: usize = 500;
 /// Lines of a function, for the same reason.
 const FUNCTION_LINES: usize = 70;
 
-/// Every file under version control, with its path from the root.
-fn tracked(endings: &[&str]) -> Vec<(String, String)> {
+/// Every file of ours with one of these endings, with its path from the root: all that is not to be ignored. A copy of
+/// the tree without its history is judged just the same.
+fn sources(endings: &[&str]) -> Vec<(String, String)> {
     let root = dinp_tests::root();
-    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(&root).output().expect("git runs");
-    assert!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout)
-        .expect("names in UTF-8")
-        .split('\0')
-        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
-        .map(|name| (name.to_owned(), root.join(name)))
-        // A file removed but not yet committed is no file to judge.
-        .filter(|(_, path): &(String, PathBuf)| path.is_file())
+    WalkBuilder::new(&root)
+        .hidden(false)
+        .require_git(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .sort_by_file_name(Ord::cmp)
+        .build()
+        .map(|entry| entry.expect("readable").into_path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned(), path))
+        .filter(|(name, _)| endings.iter().any(|ending| name.ends_with(ending)))
         .map(|(name, path)| (name, String::from_utf8_lossy(&fs::read(path).expect("readable")).into_owned()))
         .collect()
 }
 
 #[test]
 fn files_are_short_enough_to_read() {
-    let files = tracked(&[".rs"]);
+    let files = sources(&[".rs"]);
     assert!(files.len() > 20, "found only {} files", files.len());
     let long: Vec<_> = files.iter().map(|(name, text)| (name, text.lines().count())).filter(|(_, n)| *n > FILE_LINES).collect();
     assert!(long.is_empty(), "longer than {FILE_LINES} lines: {long:?}");
@@ -35,7 +37,7 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn functions_fit_a_screen_or_two() {
-    let long: Vec<_> = tracked(&[".rs"])
+    let long: Vec<_> = sources(&[".rs"])
         .iter()
         .flat_map(|(name, text)| functions(text).into_iter().map(move |(line, n)| (format!("{name}:{line}"), n)))
         .filter(|(_, lines)| *lines > FUNCTION_LINES)
@@ -84,7 +86,7 @@ fn nothing_is_left_for_later_and_nothing_names_one_machine() {
     let places = ["work/main", "work/shared", "tmp/brief"].map(|place| format!("/{place}"));
     let mut found = Vec::new();
     for (name, text) in
-        tracked(&[".rs", ".sh", ".toml", ".md", ".ts", ".js", ".mjs", ".yml", ".html", ".css", "/up", "/test", "/bench", "/run"])
+        sources(&[".rs", ".sh", ".toml", ".md", ".ts", ".js", ".mjs", ".yml", ".html", ".css", "/up", "/test", "/bench", "/run"])
     {
         for (at, line) in text.lines().enumerate() {
             if words.iter().chain(&places).any(|word| line.contains(word.as_str())) {
@@ -97,7 +99,9 @@ fn nothing_is_left_for_later_and_nothing_names_one_machine() {
 
 #[test]
 fn versions_of_dependencies_stand_in_one_place() {
-    for (name, text) in tracked(&["/Cargo.toml"]) {
+    let manifests = sources(&["/Cargo.toml"]);
+    assert!(manifests.len() > 10, "the packages were not found");
+    for (name, text) in manifests {
         let manifest: toml::Table = toml::from_str(&text).expect("TOML");
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let Some(toml::Value::Table(dependencies)) = manifest.get(section) else { continue };
