@@ -11,6 +11,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::http;
+
 /// Which parts of a process are not ready, and why. Ready means none.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
@@ -61,7 +63,7 @@ pub fn router(readiness: Readiness) -> Router {
 /// # Errors
 /// If the listener fails.
 pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(readiness)).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    http::serve(listener, router(readiness), shutdown).await
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {

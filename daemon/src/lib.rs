@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod failpoint;
+pub mod http;
 pub mod nudge;
 pub mod shutdown;
 pub mod telemetry;

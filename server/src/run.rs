@@ -1,12 +1,12 @@
 //! Starting the server: everything is parsed and opened before anything is served.
 
 use std::fs::File;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
 use axum::Router;
 use dinp_daemon::admin::{self, Readiness};
+use dinp_daemon::http;
 use dinp_store::{Store, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -47,9 +47,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         running.tasks.spawn(async move { Ok(admin::serve(admin, readiness, shutdown).await?) });
     }
     // The throttle on wrong tokens counts by the caller's address.
-    let service = running.router.clone().into_make_service_with_connect_info::<SocketAddr>();
-    let stop = shutdown.clone();
-    running.tasks.spawn(async move { Ok(axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?) });
+    let (router, stop) = (running.router.clone(), shutdown.clone());
+    running.tasks.spawn(async move { Ok(http::serve(listener, router, stop).await?) });
     running.wait(shutdown).await
 }
 
@@ -123,7 +122,16 @@ fn lock(state_file: &Path) -> anyhow::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::{Instant, timeout};
+
     use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
 
     #[tokio::test]
     async fn a_second_server_on_one_state_file_is_refused_whatever_its_state_directory() {
@@ -141,5 +149,48 @@ mod tests {
         shutdown.cancel();
         first.wait(shutdown).await.expect("ends");
         start(config("b"), CancellationToken::new()).await.expect("the file is free again");
+    }
+
+    /// An address that was free a moment ago.
+    async fn free() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address")
+    }
+
+    async fn answer(address: SocketAddr, path: &str) -> String {
+        let mut answer = String::new();
+        if let Ok(mut client) = TcpStream::connect(address).await {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("is sent");
+            client.read_to_string(&mut answer).await.expect("is read");
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_server_stops_although_a_client_is_silent() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (listen, admin) = (free().await, free().await);
+        let config = Config {
+            listen,
+            admin: Some(admin),
+            store: format!("sqlite:{}", dir.path().join("state.db").display()),
+            routes: format!("unix:{}", dir.path().join("routes.sock").display()),
+            state_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
+        let shutdown = CancellationToken::new();
+        let ended = tokio::spawn(run(config, shutdown.clone()));
+        let begun = Instant::now();
+        while !answer(admin, "/readyz").await.ends_with("ready\n") {
+            assert!(begun.elapsed() < SOON, "{}", answer(admin, "/readyz").await);
+        }
+        let mut silent = TcpStream::connect(listen).await.expect("connects");
+        let half = b"POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+            content-length: 9\r\nexpect: 100-continue\r\n\r\n";
+        silent.write_all(half).await.expect("is sent");
+        silent.read_exact(&mut [0]).await.expect("the server waits for the body");
+        shutdown.cancel();
+        let ended = timeout(http::ENDS_WITHIN + SOON, ended).await.expect("a silent client holds the stop");
+        ended.expect("runs").expect("stops without an error");
     }
 }
