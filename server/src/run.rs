@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::feed::{Feed, Hearing};
 use crate::lead::Leadership;
+use crate::ready;
 use crate::reconcile::Reconciler;
 
 /// A started server. Its router is still to be served: alone, or beside the dashboard.
@@ -82,7 +83,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let state = api::AppState::open(&config, store.clone(), cluster.clone(), shutdown.clone())?;
     tasks.spawn(state.clone().supervise_builds());
     let router = api::router(state);
-    Ok(Running { router, store, cluster, tasks, readiness: Readiness::default(), _lock: lock })
+    let readiness = ready::unknown();
+    let (asked, looking, until) = (store.clone(), readiness.clone(), shutdown);
+    tasks.spawn(async move {
+        ready::keep(looking, asked, until).await;
+        Ok(())
+    });
+    Ok(Running { router, store, cluster, tasks, readiness, _lock: lock })
 }
 
 impl Running {
@@ -144,6 +151,7 @@ mod tests {
         };
         let shutdown = CancellationToken::new();
         let first = start(config("a"), shutdown.clone()).await.expect("starts");
+        assert_eq!(first.readiness.report(), ["store: it was not asked yet"]);
         let Err(second) = start(config("b"), shutdown.clone()).await else { panic!("two servers lead") };
         assert!(second.to_string().contains("already uses"), "{second:#}");
         shutdown.cancel();
