@@ -9,6 +9,7 @@ use dinp_common::release::{Release, ReleaseNo};
 use crate::app::app_from;
 use crate::counter::Counter;
 use crate::deploy::deploy_from;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::instance::instance_from;
 use crate::node::node_from;
@@ -26,14 +27,22 @@ const RELEASES: [&str; 3] = [
 
 impl Store {
     /// What is wanted. One record that cannot be read makes the whole an error: a hole would look like an absence.
+    ///
+    /// Where it is certain that nothing has been written since, it is what was read before.
     pub async fn desired_load(&self) -> Result<Desired, StoreError> {
-        let mut session = self.snapshot().await?;
-        let result = load(&mut session).await;
-        session.end(result).await
+        match self.dialect() {
+            Dialect::Sqlite => self.desired_kept().await,
+            // MySQL has no sign of a write that every writer gives.
+            Dialect::MySql => {
+                let mut session = self.snapshot().await?;
+                let result = load(&mut session).await;
+                session.end(result).await
+            }
+        }
     }
 }
 
-async fn load(session: &mut Session) -> Result<Desired, StoreError> {
+pub(crate) async fn load(session: &mut Session) -> Result<Desired, StoreError> {
     let apps = session.rows(sql("SELECT * FROM apps ORDER BY name")).await?;
     let deploys = session.rows(sql("SELECT * FROM deploys WHERE state = 'running' ORDER BY app")).await?;
     let instances = session.rows(sql("SELECT * FROM instances ORDER BY id")).await?;

@@ -19,6 +19,7 @@ mod idempotency;
 mod images;
 mod instance;
 mod intent;
+mod kept;
 mod lease;
 mod meta;
 mod migration;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::dialect::{Dialect, Durability};
 use crate::error::StoreError;
+use crate::kept::Kept;
 use crate::pool::Pool;
 use crate::row::Columns as _;
 use crate::session::{QUERY_DEADLINE, sql};
@@ -36,6 +37,7 @@ struct Inner {
     process: String,
     progress: Pool,
     durable: Pool,
+    kept: Kept,
     /// SQLite has one writer; waiting here is fair, and waiting in SQLite is not.
     writer: Option<Arc<Semaphore>>,
 }
@@ -51,6 +53,7 @@ impl Store {
             process: crate::meta::draw(),
             progress: Pool::new(url, Durability::Progress)?,
             durable: Pool::new(url, Durability::Durable)?,
+            kept: Kept::default(),
             writer: match dialect {
                 Dialect::Sqlite => Some(Arc::new(Semaphore::new(1))),
                 Dialect::MySql => None,
@@ -87,6 +90,10 @@ impl Store {
             Durability::Progress => &self.inner.progress,
             Durability::Durable => &self.inner.durable,
         }
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.inner.kept
     }
 
     pub(crate) async fn writer_permit(&self) -> Option<OwnedSemaphorePermit> {

@@ -49,8 +49,8 @@ impl Store {
 
     /// For reads that must agree with each other.
     pub(crate) async fn snapshot(&self) -> Result<Session, StoreError> {
-        let mut session = self.session(Durability::Progress, None).await?;
-        session.begin(self.dialect().begin_snapshot()).await?;
+        let mut session = self.single().await?;
+        session.begin_snapshot(self).await?;
         Ok(session)
     }
 
@@ -82,6 +82,16 @@ impl Store {
 }
 
 impl Session {
+    /// Another call on the same connection, with a deadline of its own.
+    pub(crate) fn renew(&mut self) {
+        self.deadline = Instant::now() + QUERY_DEADLINE;
+    }
+
+    /// Begins a transaction whose reads all see one moment.
+    pub(crate) async fn begin_snapshot(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.begin(store.dialect().begin_snapshot()).await
+    }
+
     /// Runs a statement and answers how many rows it matched.
     pub(crate) async fn execute(&mut self, query: Sql<'_>) -> Result<u64, StoreError> {
         let (connection, deadline) = self.parts()?;
@@ -118,6 +128,11 @@ impl Session {
 
     /// Ends the session: commits what went well, rolls back what did not.
     pub(crate) async fn end<T, E: From<StoreError>>(mut self, result: Result<T, E>) -> Result<T, E> {
+        self.end_transaction(result).await
+    }
+
+    /// The same, and keeps the session for another call.
+    pub(crate) async fn end_transaction<T, E: From<StoreError>>(&mut self, result: Result<T, E>) -> Result<T, E> {
         if self.in_transaction {
             match &result {
                 Ok(_) => self.commit().await?,
