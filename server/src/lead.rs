@@ -28,7 +28,7 @@ struct Shared {
 
 impl Leadership {
     pub fn new(holder: String, sole: bool) -> Self {
-        Self(Arc::new(Shared { started: Instant::now(), lease: Mutex::new(Lease::new()), holder, sole }))
+        Self(Arc::new(Shared { started: Instant::now(), lease: Mutex::new(Lease::default()), holder, sole }))
     }
 
     /// The fence to act with, if this server leads right now.
@@ -61,7 +61,10 @@ impl Leadership {
                 cluster.nudge();
             }
         }
-        if let Some(fence) = self.acting() {
+        // Idle first: the next leader may begin the moment the row says so.
+        let now = self.now_ms();
+        let held = self.lease().give_up(now);
+        if let Some(fence) = held {
             store.lease_release(&fence).await?;
         }
         Ok(())
@@ -86,21 +89,19 @@ impl Leadership {
 
     async fn look(&self, store: &Store, cluster: &Cluster) -> Result<(), StoreError> {
         let highest = cluster.highest_epoch();
-        // Also by its equal: after a restored backup, receivers know the same epoch as another holder's.
-        let outdone = self.acting().is_some_and(|fence| fence.epoch <= highest);
-        if self.0.sole && self.acting().is_some() && !outdone {
+        if self.0.sole && self.acting().is_some_and(|fence| fence.epoch > highest) {
             // The locked file is the proof; there is nothing to renew against.
             let now = self.now_ms();
             self.lease().renewed(true, now);
             return Ok(());
         }
         let row = store.lease_read().await?;
-        let step = if outdone { LeaseStep::Take(row.clone()) } else { self.lease().step(&row, self.now_ms(), self.0.sole) };
         let sent_ms = self.now_ms();
+        let step = self.lease().step(&row, sent_ms, highest, self.0.sole);
         match step {
             LeaseStep::Wait => {}
-            LeaseStep::Take(row) => {
-                if let Some(fence) = store.lease_take(&row, &self.0.holder, highest + 1).await? {
+            LeaseStep::Take { row, at_least } => {
+                if let Some(fence) = store.lease_take(&row, &self.0.holder, at_least).await? {
                     self.lease().taken(fence, sent_ms);
                 }
             }
