@@ -87,7 +87,7 @@ impl Engine {
         NETWORK.get_or_init(|| {
             // A run that was killed leaves it behind; it can serve again.
             if self.try_run(&["network", "inspect", NETWORK_NAME]).is_err() {
-                self.run(&["network", "create", "--subnet", "10.213.77.0/24", NETWORK_NAME]);
+                self.run(&["network", "create", NETWORK_NAME]);
             }
         });
         let id = self.run(&[
