@@ -63,8 +63,11 @@ pub fn dash(component: &Component) -> Result<()> {
 pub fn router(options: &Router) -> Result<()> {
     let Some(config) = read(&options.component, "DINP_ROUTER_")? else { return Ok(()) };
     if let Some(state) = &options.state {
-        // Before the router becomes nobody in particular and may not write here any more.
-        Member::myself()?.record(&Layout::new(state)?, Role::Router)?;
+        // Before the router becomes nobody in particular and may not write here any more. It needs nobody else to have
+        // started before it: the folder of sockets is gone after a reboot.
+        let layout = Layout::new(state)?;
+        layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
+        Member::myself()?.record(&layout, Role::Router)?;
     }
     telemetry::init("router");
     dinp_router::run_until_signalled(&config)

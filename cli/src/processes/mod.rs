@@ -10,10 +10,12 @@ mod member;
 mod ports;
 mod purge;
 mod ready;
+mod say;
 mod settings;
 mod stop;
 mod systemd;
 mod tokens;
+mod units;
 mod up;
 
 use std::net::SocketAddr;

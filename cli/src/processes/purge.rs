@@ -8,15 +8,16 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::layout::Layout;
+use super::say::say;
 use super::settings::Settings;
 use super::{control, login, stop, systemd};
 
 pub fn run(layout: &Layout) -> Result<()> {
     if !layout.state.exists() && !layout.run.exists() {
-        println!("nothing is at {}", layout.state.display());
+        say(format_args!("nothing is at {}", layout.state.display()));
         return Ok(());
     }
-    stop::all(layout, &mut |line| println!("{line}"))?;
+    stop::all(layout, &mut say)?;
     // A damaged file means the defaults: the usual socket and address.
     let settings = Settings::load(layout).ok().flatten().unwrap_or_default();
     let agent = control::agent_config(layout, &settings);
@@ -39,14 +40,14 @@ pub fn node(agent: &dinp_agent::Config) -> Result<()> {
         format!("Docker at {docker} must answer, or what it holds would stay for ever\n  try:  start Docker, and purge again")
     })?;
     for line in removed {
-        println!("removed {line}");
+        say(format_args!("removed {line}"));
     }
     Ok(())
 }
 
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Ok(()) => println!("removed {}", folder.display()),
+        Ok(()) => say(format_args!("removed {}", folder.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("removing {}", folder.display())),
     }

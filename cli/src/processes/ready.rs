@@ -13,6 +13,7 @@ use dinp_common::token::Token;
 use super::keeper::log_path;
 use super::layout::Layout;
 use super::member::{Member, Role};
+use super::say::say;
 use super::settings::Settings;
 use super::{systemd, tokens};
 
@@ -93,24 +94,26 @@ pub fn tell(layout: &Layout, settings: &Settings, token: &Token) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = Client::connect(&settings.panel_url(), Some(token.clone()))?;
     if let Some(why) = runtime.block_on(node_trouble(&client)) {
-        println!("not ready for apps yet: {why}");
+        say(format_args!("not ready for apps yet: {why}"));
     }
     let link = runtime.block_on(client.link_create()).context("making a link into the dashboard")?;
-    if !systemd::runs_here(layout) {
-        println!("no systemd here: run dinp up again after a reboot");
+    if systemd::runs_here(layout) {
+        say("units      dinp, dinp-router@: systemd keeps both, also after a reboot");
+    } else {
+        say("no systemd here: run dinp up again after a reboot");
     }
-    println!("apps       {}", settings.app_url("APP"));
-    println!("dashboard  {}   (works once, for {} minutes)", link.url, link.expires_in / 60);
+    say(format_args!("apps       {}", settings.app_url("APP")));
+    say(format_args!("dashboard  {}   (works once, for {} minutes)", link.url, link.expires_in / 60));
     if settings.domain != "localhost" {
-        println!(
+        say(format_args!(
             "DNS        *.{}  A  {}",
             settings.domain,
             outward_address().unwrap_or_else(|| "this machine's address".to_owned())
-        );
+        ));
     }
     if let Some(host) = ssh_host() {
         let (apps, panel) = (settings.listen.port(), settings.panel.port());
-        println!("from your own machine:  ssh -L {apps}:127.0.0.1:{apps} -L {panel}:{} {host}", settings.panel);
+        say(format_args!("from your own machine:  ssh -L {apps}:127.0.0.1:{apps} -L {panel}:{} {host}", settings.panel));
     }
     Ok(())
 }

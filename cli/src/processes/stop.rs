@@ -16,11 +16,14 @@ const ROUTER_GRACE: Duration = Duration::from_secs(40);
 /// Ends whatever of the installation runs, in the order that loses least: who would start others again, then who
 /// decides, then who serves.
 pub fn all(layout: &Layout, say: &mut dyn FnMut(String)) -> Result<()> {
+    let roles = [(Role::Keeper, CONTROL_GRACE), (Role::Control, CONTROL_GRACE), (Role::Router, ROUTER_GRACE)];
+    // Looked for first: systemd ends them without saying which.
+    let members: Vec<_> = roles.map(|(role, grace)| (role, grace, Member::find(layout, role))).into_iter().collect();
     if systemd::runs_here(layout) {
         systemd::stop()?;
     }
-    for (role, grace) in [(Role::Keeper, CONTROL_GRACE), (Role::Control, CONTROL_GRACE), (Role::Router, ROUTER_GRACE)] {
-        if let Some(member) = Member::find(layout, role) {
+    for (role, grace, member) in members {
+        if let Some(member) = member {
             member.stop(grace)?;
             say(format!("stopped the {} process {}", role.as_str(), member.pid));
         }

@@ -1,6 +1,7 @@
 //! `dinp up`: makes sure that the platform runs on this machine, as this binary and as asked, and says what it did.
 
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,6 +10,7 @@ use nix::unistd::geteuid;
 
 use super::layout::Layout;
 use super::member::{Member, Role, binary_id};
+use super::say::say;
 use super::settings::Settings;
 use super::{Up, component, keeper, login, ports, purge, ready, stop, systemd};
 
@@ -39,7 +41,7 @@ pub fn run(options: &Up) -> Result<()> {
     let _alone = only_one_at_a_time(&layout)?;
     let before = Before::look(&layout, kept.as_ref() == Some(&settings))?;
     if before.nothing_to_do() {
-        println!("already running as process {} on {}: nothing changed", before.control_pid(), layout.state.display());
+        say(format_args!("already running as process {} on {}: nothing changed", before.control_pid(), layout.state.display()));
     } else {
         start(&layout, &settings, &before)?;
     }
@@ -52,12 +54,12 @@ fn halt(layout: &Layout) -> Result<()> {
     let mut stopped = false;
     stop::all(layout, &mut |line| {
         stopped = true;
-        println!("{line}");
+        say(line);
     })?;
     if stopped {
-        println!("apps keep running, and nobody routes to them until the next dinp up");
+        say("apps keep running, and nobody routes to them until the next dinp up");
     } else {
-        println!("nothing runs on {}", layout.state.display());
+        say(format_args!("nothing runs on {}", layout.state.display()));
     }
     Ok(())
 }
@@ -96,32 +98,47 @@ struct Before {
     /// This binary's id.
     binary: String,
     as_asked: bool,
-    /// systemd keeps the processes, and no keeper is needed.
-    units: bool,
+    /// Units or a keeper of this binary start again what ends.
+    kept: bool,
     /// Bytes of the control plane's log: what comes after them is news.
     log_length: u64,
 }
 
 impl Before {
     fn look(layout: &Layout, as_asked: bool) -> Result<Self> {
+        let (binary, keeper) = (binary_id()?, Member::find(layout, Role::Keeper));
+        let kept = if systemd::runs_here(layout) {
+            systemd::is_kept(layout, &own_path()?, &binary)
+        } else {
+            keeper.as_ref().is_some_and(|keeper| keeper.binary == binary)
+        };
         Ok(Self {
-            keeper: Member::find(layout, Role::Keeper),
+            keeper,
             control: Member::find(layout, Role::Control),
             router: Member::find(layout, Role::Router),
-            binary: binary_id()?,
+            binary,
             as_asked,
-            units: systemd::runs_here(layout),
+            kept,
             log_length: std::fs::metadata(keeper::log_path(layout, Role::Control)).map_or(0, |meta| meta.len()),
         })
     }
 
-    fn current(&self, member: Option<&Member>) -> bool {
-        member.is_some_and(|member| member.binary == self.binary)
+    fn nothing_to_do(&self) -> bool {
+        let members = [&self.control, &self.router];
+        let current = members.iter().all(|member| member.as_ref().is_some_and(|member| member.binary == self.binary));
+        self.as_asked && self.kept && current
     }
 
-    fn nothing_to_do(&self) -> bool {
-        let kept = self.units || self.current(self.keeper.as_ref());
-        self.as_asked && kept && self.current(self.control.as_ref()) && self.current(self.router.as_ref())
+    /// What starting means for what runs; `moved` where the router gets another address.
+    fn what_happens(&self, moved: bool) -> String {
+        let older = [&self.control, &self.router].into_iter().flatten().any(|member| member.binary != self.binary);
+        let what = if older { "upgrading in place" } else { "starting anew as asked" };
+        let router = match (&self.router, moved) {
+            (None, _) => "starts",
+            (Some(_), true) => "moves to its new address",
+            (Some(_), false) => "goes on serving",
+        };
+        format!("{what}: containers stay, and the router {router}")
     }
 
     fn control_pid(&self) -> i32 {
@@ -142,11 +159,10 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
     settings.save(layout)?;
     write_router_config(layout, settings)?;
     if before.control.is_some() {
-        println!("upgrading in place: containers stay, and the router goes on serving");
+        say(before.what_happens(moved));
     }
     if systemd::runs_here(layout) {
-        let program = std::env::current_exe().context("our own path")?;
-        return systemd::start(layout, &program, &before.binary, moved);
+        return systemd::start(layout, &own_path()?, &before.binary, moved);
     }
     // The keeper first, or it would start again what is stopped next.
     for (member, grace, wanted) in
@@ -159,11 +175,16 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
     keeper::start(layout)
 }
 
+/// Where units start this binary from.
+fn own_path() -> Result<PathBuf> {
+    std::env::current_exe().context("our own path")
+}
+
 fn warn_without_docker(settings: &Settings) {
     if let Err(error) = UnixStream::connect(&settings.docker) {
-        println!("Docker does not answer at {} ({error}).", settings.docker);
-        println!("  now:  everything else starts, and Docker is tried again every few seconds");
-        println!("  try:  systemctl start docker, or apt-get install docker.io");
+        say(format_args!("Docker does not answer at {} ({error}).", settings.docker));
+        say("  now:  everything else starts, and Docker is tried again every few seconds");
+        say("  try:  systemctl start docker, or apt-get install docker.io");
     }
 }
 
@@ -189,6 +210,22 @@ mod tests {
         let cli = Cli::try_parse_from(["dinp", "up"].iter().chain(arguments)).expect("a command line");
         let crate::args::Command::Process(super::super::Command::Up(up)) = cli.command else { panic!("not up") };
         asked(&up, Settings::default())
+    }
+
+    #[test]
+    fn an_upgrade_and_a_router_that_moves_are_called_so() {
+        let member = |binary: &str| Some(Member { pid: 1, started: 1, binary: binary.to_owned() });
+        let said = |control, router, moved| {
+            let before =
+                Before { keeper: None, control, router, binary: "new".into(), as_asked: true, kept: true, log_length: 0 };
+            (before.nothing_to_do(), before.what_happens(moved))
+        };
+        let (nothing, what) = said(member("new"), member("old"), false);
+        assert!(!nothing && what.starts_with("upgrading in place") && what.ends_with("goes on serving"), "{what}");
+        let (nothing, what) = said(member("new"), member("new"), true);
+        assert!(nothing && what.starts_with("starting anew") && what.ends_with("moves to its new address"), "{what}");
+        let (nothing, what) = said(member("new"), None, false);
+        assert!(!nothing && what.ends_with("the router starts"), "{what}");
     }
 
     #[test]
