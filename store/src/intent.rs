@@ -16,6 +16,7 @@ use crate::clock;
 use crate::dialect::Durability;
 use crate::error::{IntentError, StoreError};
 use crate::event::PLATFORM;
+use crate::idempotency::RequestKey;
 use crate::open::Store;
 use crate::session::Session;
 
@@ -47,6 +48,8 @@ pub struct Intent {
     pub settings: Settings,
     /// New instances of the same release.
     pub restart: bool,
+    /// The key of the request that asks for it, taken before: the deploy is noted with it, or does not begin.
+    pub request: Option<RequestKey>,
 }
 
 /// A release before it has a number.
@@ -89,9 +92,18 @@ impl Store {
             return Err(StoreError::Conflict { why }.into());
         }
         let mut session = self.writing(Durability::Durable).await?;
-        let result = begin(&mut session, intent).await;
+        let result = begin_noted(&mut session, intent).await;
         session.end(result).await
     }
+}
+
+async fn begin_noted(session: &mut Session, mut intent: Intent) -> Result<Deploy, IntentError> {
+    let request = intent.request.take();
+    let deploy = begin(session, intent).await?;
+    if let Some(request) = request {
+        session.idempotency_note(&request, &deploy).await?;
+    }
+    Ok(deploy)
 }
 
 async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentError> {

@@ -37,7 +37,7 @@ pub use build_log::{BUILD_LOG_LINES, BUILD_LOGS_KEPT};
 pub use dialect::Dialect;
 pub use error::{IntentError, StoreError};
 pub use event::{EVENT_DETAILS_KEPT, EVENTS_KEPT};
-pub use idempotency::{IDEMPOTENCY_KEPT, Idempotency};
+pub use idempotency::{IDEMPOTENCY_KEPT, Idempotency, RequestKey};
 pub use intent::{Intent, NewBuild, NewRelease};
 pub use migration::SCHEMA_VERSION;
 pub use open::Store;

@@ -15,7 +15,7 @@ use dinp_common::release::Release;
 use dinp_store::Intent;
 
 use super::changes::{self, begin};
-use super::extract::{App, Asked, IfMatch};
+use super::extract::{App, Asked, Terms};
 use super::page::{PageQuery, page, whole};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, deploys};
@@ -65,11 +65,11 @@ pub async fn app_get(State(state): State<AppState>, App(name): App) -> ApiResult
 pub async fn app_delete(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
 ) -> ApiResult<Response> {
     known(&state, &name).await?;
-    let intent = Intent { deleted: true, ..changes::intent(&name, DeployKind::Delete, "delete".to_owned(), &by, seen) };
+    let intent = Intent { deleted: true, ..changes::intent(&name, DeployKind::Delete, "delete".to_owned(), &by, terms) };
     Ok(begin(&state, intent).await?.into_response())
 }
 

@@ -13,7 +13,7 @@ use dinp_common::size::human_bytes;
 use dinp_store::NewBuild;
 
 use super::changes::Begun;
-use super::extract::{App, Asked, IfMatch, Named};
+use super::extract::{App, Asked, Named, Terms};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, deploys, validate};
 use crate::artifacts::{ReceiveError, Stored};
@@ -78,7 +78,7 @@ pub struct DeployQuery {
 pub async fn app_artifact_put(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Asked(query): Asked<DeployQuery>,
     headers: HeaderMap,
@@ -88,7 +88,7 @@ pub async fn app_artifact_put(
     let Stored { digest, bytes } = receive(&state, &headers, body).await?;
     let file_name = validate::file_name(&query.file_name);
     let build = NewBuild { artifact: digest, artifact_bytes: bytes, file_name, kind: query.kind, start: None };
-    deploys::deploy_artifact(&state, plan, build, &by, seen).await
+    deploys::deploy_artifact(&state, plan, build, &by, terms).await
 }
 
 async fn receive(state: &AppState, headers: &HeaderMap, body: Body) -> ApiResult<Stored> {

@@ -6,17 +6,17 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use dinp_common::api::{DeployView, RollbackRequest, ScaleRequest, Settings, WatchEvent};
 use dinp_common::app::App as AppRecord;
-use dinp_common::deploy::{DeployKind, DeployState, Strategy};
+use dinp_common::deploy::{Deploy, DeployKind, DeployState, Strategy};
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
 use dinp_common::release::{Release, ReleaseNo};
 use dinp_store::{Intent, NewRelease};
 
-use super::extract::{App, Asked, Body, IfMatch};
+use super::extract::{App, Asked, Body, Terms};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, apps, deploys, validate};
 use crate::auth::Principal;
-use crate::explain;
+use crate::explain::{self, Told};
 use crate::room::{self, Demand};
 
 /// How instances are replaced where nobody says.
@@ -48,11 +48,11 @@ pub struct StrategyQuery {
 }
 
 /// An intent that changes nothing yet.
-pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, seen: IfMatch) -> Intent {
+pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, terms: Terms) -> Intent {
     Intent {
         app: app.clone(),
         create: false,
-        expect_revision: seen.0,
+        expect_revision: terms.seen,
         based_on: None,
         kind,
         strategy: STRATEGY,
@@ -66,6 +66,7 @@ pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, see
         build: None,
         settings: Settings::default(),
         restart: false,
+        request: terms.request,
     }
 }
 
@@ -76,8 +77,22 @@ pub async fn begin(state: &AppState, intent: Intent) -> ApiResult<Begun> {
     state.cluster.announce(WatchEvent::Lists);
     state.cluster.nudge();
     state.builds.moved();
-    let app = state.store.app_get(&deploy.app).await?;
-    Ok(Begun(deploys::view(state, &state.cluster.snapshot(), &deploy, app.as_ref(), true).await?))
+    Ok(Begun(shown(state, &deploy).await))
+}
+
+/// A deploy that has just begun. It is stored: if it cannot be read back, the answer says less, since an error now would
+/// invite a second one.
+async fn shown(state: &AppState, deploy: &Deploy) -> DeployView {
+    let snapshot = state.cluster.snapshot();
+    let whole = async {
+        let app = state.store.app_get(&deploy.app).await?;
+        deploys::view(state, &snapshot, deploy, app.as_ref(), true).await
+    };
+    whole.await.unwrap_or_else(|error| {
+        tracing::warn!(?error, app = %deploy.app, deploy = %deploy.number, "a deploy has begun and cannot be read back");
+        let app = snapshot.desired.app(&deploy.app);
+        explain::deploy_view(deploy, Told { snapshot: &snapshot, app, build: None, newest: true, url: state.url(&deploy.app) })
+    })
 }
 
 /// Changes how many instances run, how much memory each has, or both.
@@ -87,7 +102,7 @@ pub async fn begin(state: &AppState, intent: Intent) -> ApiResult<Begun> {
 pub async fn scale(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Body(request): Body<ScaleRequest>,
 ) -> ApiResult<Begun> {
@@ -113,8 +128,13 @@ pub async fn scale(
     let spec = dinp_common::release::RunSpec { memory, ..live.spec };
     let release = changed.then(|| NewRelease { spec, note: note.clone(), build: live.build });
     let based_on = changed.then_some(live.number);
-    let intent =
-        Intent { strategy, instances: request.instances, release, based_on, ..intent(&name, DeployKind::Scale, note, &by, seen) };
+    let intent = Intent {
+        strategy,
+        instances: request.instances,
+        release,
+        based_on,
+        ..intent(&name, DeployKind::Scale, note, &by, terms)
+    };
     begin(&state, intent).await
 }
 
@@ -125,7 +145,7 @@ pub async fn scale(
 pub async fn restart(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Asked(query): Asked<StrategyQuery>,
 ) -> ApiResult<Begun> {
@@ -138,7 +158,7 @@ pub async fn restart(
     let strategy = query.strategy.unwrap_or(STRATEGY);
     let demand = Demand { instances: app.instances, memory: live.spec.memory, replace: Some(strategy) };
     room::check(&state.cluster.snapshot(), &name, demand)?;
-    let intent = intent(&name, DeployKind::Restart, "restart".to_owned(), &by, seen);
+    let intent = intent(&name, DeployKind::Restart, "restart".to_owned(), &by, terms);
     begin(&state, Intent { restart: true, strategy, ..intent }).await
 }
 
@@ -149,7 +169,7 @@ pub async fn restart(
 pub async fn rollback(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Asked(query): Asked<StrategyQuery>,
     Body(request): Body<RollbackRequest>,
@@ -177,7 +197,7 @@ pub async fn rollback(
     room::check(&snapshot, &name, Demand { instances: app.instances, memory: old.spec.memory, replace: Some(strategy) })?;
     let note = format!("rollback to {to}");
     let release = Some(NewRelease { spec: old.spec, note: note.clone(), build: old.build });
-    begin(&state, Intent { release, strategy, ..intent(&name, DeployKind::Rollback, note, &by, seen) }).await
+    begin(&state, Intent { release, strategy, ..intent(&name, DeployKind::Rollback, note, &by, terms) }).await
 }
 
 /// Stops all instances. Releases and settings stay.
@@ -187,11 +207,11 @@ pub async fn rollback(
 pub async fn stop(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
 ) -> ApiResult<Begun> {
     apps::known(&state, &name).await?;
-    let intent = intent(&name, DeployKind::Stop, "stop".to_owned(), &by, seen);
+    let intent = intent(&name, DeployKind::Stop, "stop".to_owned(), &by, terms);
     begin(&state, Intent { stopped: Some(true), ..intent }).await
 }
 
@@ -202,14 +222,14 @@ pub async fn stop(
 pub async fn start(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
 ) -> ApiResult<Begun> {
     let app = apps::known(&state, &name).await?;
     let live = served(&state, &app).await?;
     let demand = Demand { instances: app.instances, memory: live.spec.memory, replace: None };
     room::check(&state.cluster.snapshot(), &name, demand)?;
-    let intent = intent(&name, DeployKind::Start, "start".to_owned(), &by, seen);
+    let intent = intent(&name, DeployKind::Start, "start".to_owned(), &by, terms);
     begin(&state, Intent { stopped: Some(false), ..intent }).await
 }
 

@@ -18,7 +18,7 @@ use dinp_store::{Intent, IntentError, NewBuild, NewRelease};
 use tokio::sync::broadcast::Receiver;
 
 use super::changes::{self, Begun, begin};
-use super::extract::{App, Asked, Body, IfMatch, Named};
+use super::extract::{App, Asked, Body, Named, Terms};
 use super::page::{PageQuery, page};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, apps, validate};
@@ -38,7 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub async fn deploy_create(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Body(request): Body<DeployRequest>,
 ) -> ApiResult<Begun> {
@@ -46,9 +46,9 @@ pub async fn deploy_create(
     match request.source {
         Source::Artifact { digest, file_name, kind, start } => {
             let build = artifact(&state, digest, validate::file_name(&file_name), kind, start).await?;
-            deploy_artifact(&state, plan, build, &by, seen).await
+            deploy_artifact(&state, plan, build, &by, terms).await
         }
-        Source::Image { reference } => deploy_image(&state, plan, &reference, &by, seen).await,
+        Source::Image { reference } => deploy_image(&state, plan, &reference, &by, terms).await,
     }
 }
 
@@ -109,28 +109,22 @@ async fn artifact(
 }
 
 /// Begins the deploy of an artifact that is here.
-pub async fn deploy_artifact(
-    state: &AppState,
-    plan: Planned,
-    build: NewBuild,
-    by: &Principal,
-    seen: IfMatch,
-) -> ApiResult<Begun> {
+pub async fn deploy_artifact(state: &AppState, plan: Planned, build: NewBuild, by: &Principal, terms: Terms) -> ApiResult<Begun> {
     let note = format!("deploy of {}", build.file_name);
     let digest = build.artifact.clone();
-    let intent = Intent { build: Some(build), ..release_intent(plan, note, by, seen) };
+    let intent = Intent { build: Some(build), ..release_intent(plan, note, by, terms) };
     let begun = begin(state, intent).await?;
     state.builds.deployed(&digest);
     Ok(begun)
 }
 
-async fn deploy_image(state: &AppState, plan: Planned, reference: &str, by: &Principal, seen: IfMatch) -> ApiResult<Begun> {
+async fn deploy_image(state: &AppState, plan: Planned, reference: &str, by: &Principal, terms: Terms) -> ApiResult<Begun> {
     validate::reference(reference)?;
     let image = state.cluster.image(reference).await.map_err(|error| image_refused(reference, &error))?;
     let note = format!("deploy of {reference}");
     let spec = spec::merged(plan.base.as_ref(), image, None, &plan.settings);
     let release = NewRelease { spec, note: note.clone(), build: None };
-    let intent = Intent { release: Some(release), ..release_intent(plan, note, by, seen) };
+    let intent = Intent { release: Some(release), ..release_intent(plan, note, by, terms) };
     begin(state, intent).await
 }
 
@@ -146,9 +140,9 @@ fn image_refused(reference: &str, error: &AskError) -> ApiError {
 }
 
 /// A deploy makes an app run, also one that was stopped.
-fn release_intent(plan: Planned, note: String, by: &Principal, seen: IfMatch) -> Intent {
+fn release_intent(plan: Planned, note: String, by: &Principal, terms: Terms) -> Intent {
     let Planned { app, settings, .. } = plan;
-    let intent = changes::intent(&app, DeployKind::Release, note, by, seen);
+    let intent = changes::intent(&app, DeployKind::Release, note, by, terms);
     Intent {
         create: true,
         strategy: settings.strategy.unwrap_or(intent.strategy),
@@ -244,7 +238,7 @@ pub async fn again(state: &AppState, shown: DeployView) -> ApiResult<DeployView>
     }
 }
 
-async fn read(state: &AppState, name: &AppName, number: DeployNo) -> ApiResult<DeployView> {
+pub async fn read(state: &AppState, name: &AppName, number: DeployNo) -> ApiResult<DeployView> {
     let app = apps::known(state, name).await?;
     let deploy = state.store.deploy_get(name, number).await?;
     let deploy = deploy.ok_or_else(|| ApiError::not_found("deploy_not_found", format!("{name} has no deploy {number}")))?;

@@ -8,7 +8,7 @@ use dinp_common::problem::Problem;
 use dinp_store::{Intent, NewRelease};
 
 use super::changes::{self, Begun, StrategyQuery, begin};
-use super::extract::{App, Asked, Body, IfMatch};
+use super::extract::{App, Asked, Body, Terms};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, apps, validate};
 use crate::auth::Principal;
@@ -33,7 +33,7 @@ pub async fn env_get(State(state): State<AppState>, App(name): App) -> ApiResult
 pub async fn env_change(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
-    seen: IfMatch,
+    terms: Terms,
     App(name): App,
     Asked(query): Asked<StrategyQuery>,
     Body(change): Body<EnvChange>,
@@ -58,7 +58,7 @@ pub async fn env_change(
     let note = note(&change);
     let release = Some(NewRelease { spec, note: note.clone(), build: live.build });
     let based_on = Some(live.number);
-    begin(&state, Intent { release, based_on, strategy, ..changes::intent(&name, DeployKind::Release, note, &by, seen) }).await
+    begin(&state, Intent { release, based_on, strategy, ..changes::intent(&name, DeployKind::Release, note, &by, terms) }).await
 }
 
 /// Names only: a value may be a password.

@@ -8,6 +8,7 @@ use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use dinp_common::limits;
 use dinp_common::name::AppName;
+use dinp_store::RequestKey;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
@@ -136,24 +137,33 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
     }
 }
 
-/// `If-Match: "r7"`: the revision the caller has seen; the store refuses the change if the app has another.
-#[derive(Debug, Clone, Copy)]
-pub struct IfMatch(pub Option<u64>);
+/// What a change is made on condition of; the store holds it to both.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// `If-Match: "r7"`: the revision the caller has seen. The change is refused if the app has another.
+    pub seen: Option<u64>,
+    /// `Idempotency-Key`: the change is made once under it.
+    pub request: Option<RequestKey>,
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+impl<S: Send + Sync> FromRequestParts<S> for Terms {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
-        let text = value.to_str().unwrap_or_default().trim();
-        if text == "*" {
-            return Ok(Self(None));
-        }
-        let revision = text.trim_start_matches("W/").trim_matches('"').strip_prefix('r').and_then(|n| n.parse().ok());
-        revision.map(|n| Self(Some(n))).ok_or_else(|| {
-            ApiError::new(StatusCode::BAD_REQUEST, "invalid_etag", format!("If-Match: {text} is not one of our ETags (\"r7\")"))
-        })
+        Ok(Self { seen: if_match(&parts.headers)?, request: parts.extensions.get::<RequestKey>().cloned() })
     }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let revision = text.trim_start_matches("W/").trim_matches('"').strip_prefix('r').and_then(|n| n.parse().ok());
+    revision.map(Some).ok_or_else(|| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_etag", format!("If-Match: {text} is not one of our ETags (\"r7\")"))
+    })
 }
 
 /// The other end of the connection; `None` for a caller in this process.

@@ -1,4 +1,7 @@
 //! `Idempotency-Key`: a POST that arrives twice acts once.
+//!
+//! All that a POST with a key can change is to begin a deploy, which the store notes with the key as it begins. So a
+//! request whose answer was lost, by an error after its commit or with the server, is looked up and not repeated.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -6,13 +9,15 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dinp_common::limits;
-use dinp_store::Idempotency;
+use dinp_store::{Idempotency, RequestKey};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::AppState;
-use super::deploys::location;
+use super::changes::Begun;
+use super::deploys::{self, location};
 use super::problem::{ApiError, ApiResult};
+use super::under_way::Turn;
 use crate::auth::Principal;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -30,17 +35,18 @@ pub async fn once(State(state): State<AppState>, request: Request, next: Next) -
     if request.method() != Method::POST || SECRET.contains(&path) || path.starts_with("/v1/builder/") {
         return next.run(request).await;
     }
-    match keyed(&state, &principal.token, &key, request, next).await {
+    match keyed(&state, principal.token, &key, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn keyed(state: &AppState, principal: &str, key: &HeaderValue, request: Request, next: Next) -> ApiResult<Response> {
+async fn keyed(state: &AppState, principal: String, key: &HeaderValue, request: Request, next: Next) -> ApiResult<Response> {
     let key = key.to_str().ok().filter(|key| (1..=KEY_LENGTH).contains(&key.len())).ok_or_else(|| {
         let detail = format!("an Idempotency-Key has 1 to {KEY_LENGTH} plain characters");
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
     })?;
+    let key = RequestKey { principal, key: key.to_owned() };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, limits::JSON_BODY_BYTES).await.map_err(|_| {
         let detail = format!("the request's body is larger than {} KiB, or ended early", limits::JSON_BODY_BYTES / 1024);
@@ -48,16 +54,19 @@ async fn keyed(state: &AppState, principal: &str, key: &HeaderValue, request: Re
     })?;
     let asked = parts.uri.path_and_query().map(|asked| asked.as_str()).unwrap_or_default();
     let fingerprint = hex::encode(Sha256::new().chain_update(asked).chain_update([0]).chain_update(&body).finalize());
-    match state.store.idempotency_begin(principal, key, &fingerprint).await? {
+    let turn = state.under_way.begin(&key).ok_or_else(in_progress)?;
+    match state.store.idempotency_begin(&key, &fingerprint).await? {
         Idempotency::New => {
-            let (state, principal, key) = (state.clone(), principal.to_owned(), key.to_owned());
-            to_the_end(state, principal, key, Request::from_parts(parts, Body::from(body)), next).await
+            let mut request = Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(key.clone());
+            to_the_end(state.clone(), key, turn, request, next).await
+        }
+        Idempotency::Begun { app, number } => {
+            let begun = deploys::read(state, &app, number).await?;
+            Ok(replayed(keep(state, &key, Begun(begun).into_response()).await?))
         }
         Idempotency::Replay { status, body } => Ok(replay(status, body)),
-        Idempotency::InProgress => {
-            Err(ApiError::conflict("request_in_progress", "the first request with this key is still under way")
-                .suggest("ask again in a moment with the same key"))
-        }
+        Idempotency::InProgress => Err(in_progress()),
         Idempotency::Reused => {
             Err(ApiError::unprocessable("idempotency_key_reused", "this Idempotency-Key came with another request before")
                 .suggest("use a new key for a new request"))
@@ -65,23 +74,32 @@ async fn keyed(state: &AppState, principal: &str, key: &HeaderValue, request: Re
     }
 }
 
+fn in_progress() -> ApiError {
+    ApiError::conflict("request_in_progress", "the first request with this key is still under way")
+        .suggest("ask again in a moment with the same key")
+}
+
 /// Runs a request whose caller may go away: it is the one who asks again with the same key, and then finds an answer.
-async fn to_the_end(state: AppState, principal: String, key: String, request: Request, next: Next) -> ApiResult<Response> {
-    let (store, by, named) = (state.store.clone(), principal.clone(), key.clone());
-    let run = async move { keep(&state, &principal, &key, next.run(request).await).await };
+async fn to_the_end(state: AppState, key: RequestKey, turn: Turn, request: Request, next: Next) -> ApiResult<Response> {
+    let run = async move {
+        let kept = keep(&state, &key, next.run(request).await).await;
+        drop(turn);
+        kept
+    };
     match tokio::spawn(run).await {
         Ok(kept) => kept,
-        Err(panicked) => {
-            store.idempotency_forget(&by, &named).await?;
-            std::panic::resume_unwind(panicked.into_panic())
-        }
+        // Its key tells the next one whether it had begun anything.
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 
-/// Keeps a success for the next time; after a refusal nothing was done, and the key is free again.
-async fn keep(state: &AppState, principal: &str, key: &str, response: Response) -> ApiResult<Response> {
+/// Keeps a success for the next time. After a failure the key is free again if nothing was changed, which the store
+/// knows: an error may also be an outcome that nobody learned.
+async fn keep(state: &AppState, key: &RequestKey, response: Response) -> ApiResult<Response> {
     if !response.status().is_success() {
-        state.store.idempotency_forget(principal, key).await?;
+        if let Err(error) = state.store.idempotency_forget(key).await {
+            tracing::warn!(%error, "the key of a failed request stays; the next one with it looks what was done");
+        }
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -89,11 +107,15 @@ async fn keep(state: &AppState, principal: &str, key: &str, response: Response) 
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the answer could not be kept: {error}"))
     })?;
     let text = String::from_utf8_lossy(&body);
-    if let Err(error) = state.store.idempotency_finish(principal, key, parts.status.as_u16(), &text).await {
-        // The change itself is stored: answering an error now would invite a second one.
-        tracing::warn!(%error, "the answer to a request with a key was not kept");
+    if let Err(error) = state.store.idempotency_finish(key, parts.status.as_u16(), &text).await {
+        tracing::warn!(%error, "the answer to a request with a key was not kept; the next one with it looks what was done");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
 }
 
 fn replay(status: u16, body: String) -> Response {
@@ -107,9 +129,8 @@ fn replay(status: u16, body: String) -> Response {
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if let Some(place) = place.and_then(|place| location(&place.app, place.number)) {
         headers.insert(header::LOCATION, place);
     }
-    response
+    replayed(response)
 }

@@ -31,6 +31,7 @@ mod state;
 mod stream;
 mod system;
 mod tokens;
+mod under_way;
 mod validate;
 mod watch;
 

@@ -15,7 +15,7 @@ impl From<StoreError> for ApiError {
                 .suggest("try again in a moment")
                 .now(KEEP_SERVING),
             StoreError::OutcomeUnknown { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", words)
-                .suggest("look whether the change is there before repeating it")
+                .suggest("repeat it with the same Idempotency-Key, or look first whether the change is there")
                 .now(KEEP_SERVING),
             StoreError::Fenced => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_leading", words).suggest("try again in a moment")

@@ -9,6 +9,7 @@ use dinp_common::name::{AppName, Host};
 use dinp_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use super::under_way::UnderWay;
 use crate::artifacts::Artifacts;
 use crate::auth::Throttle;
 use crate::builds::Builds;
@@ -35,6 +36,7 @@ pub struct AppState {
     pub artifacts: Artifacts,
     pub builds: Builds,
     pub throttle: Arc<Throttle>,
+    pub(super) under_way: UnderWay,
     /// What a builder last said of its base images.
     pub bases: Arc<ArcSwapOption<Vec<BaseView>>>,
     /// Ends every stream and long poll.
@@ -53,7 +55,8 @@ impl AppState {
             apps_port: config.apps_port,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
         });
-        Ok(Self { store, cluster, config, artifacts, builds, throttle: Arc::default(), bases: Arc::default(), shutdown })
+        let (throttle, under_way, bases) = (Arc::default(), UnderWay::default(), Arc::default());
+        Ok(Self { store, cluster, config, artifacts, builds, throttle, under_way, bases, shutdown })
     }
 
     /// Takes builds away from silent builders and carries finished ones on, until shutdown.

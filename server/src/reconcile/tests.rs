@@ -60,6 +60,7 @@ impl Leader {
             build: None,
             settings: Default::default(),
             restart: false,
+            request: None,
         };
         self.reconciler.store.deploy_begin(intent).await.expect("begins");
     }

@@ -83,6 +83,7 @@ pub fn intent(app: &str, kind: DeployKind) -> Intent {
         build: None,
         settings: Settings::default(),
         restart: false,
+        request: None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Events, credentials, request keys, nodes and routers.
 
+use dinp_common::deploy::DeployKind;
 use dinp_common::name::RouterId;
 use dinp_common::token::TokenKind;
-use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, NewToken, StoreError};
+use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, Intent, NewToken, RequestKey, StoreError};
 
 use crate::given::*;
 use crate::on_both;
@@ -16,6 +17,10 @@ fn token(n: u8, kind: TokenKind) -> NewToken {
         user: "ann".to_owned(),
         expires_at: "2027-01-01T00:00:00Z".to_owned(),
     }
+}
+
+fn key(principal: &str, key: &str) -> RequestKey {
+    RequestKey { principal: principal.to_owned(), key: key.to_owned() }
 }
 
 on_both! {
@@ -95,20 +100,41 @@ on_both! {
 
     async fn a_request_is_done_once(db: Database) {
         let store = &db.store;
-        let begin = async |key: &str, print: &str| store.idempotency_begin("ann", key, print).await.expect("answers");
+        let begin = async |k: &str, print: &str| store.idempotency_begin(&key("ann", k), print).await.expect("answers");
         assert_eq!(begin("k", "f").await, Idempotency::New);
-        assert_eq!(begin("k", "f").await, Idempotency::InProgress);
-        assert_eq!(begin("k", "g").await, Idempotency::Reused);
-        store.idempotency_finish("ann", "k", 202, "{\"n\":1}").await.expect("keeps");
+        store.idempotency_finish(&key("ann", "k"), 202, "{\"n\":1}").await.expect("keeps");
         assert_eq!(begin("k", "f").await, Idempotency::Replay { status: 202, body: "{\"n\":1}".to_owned() });
         assert_eq!(begin("k", "g").await, Idempotency::Reused);
-        assert_eq!(store.idempotency_begin("bob", "k", "g").await, Ok(Idempotency::New), "keys belong to people");
+        assert_eq!(store.idempotency_begin(&key("bob", "k"), "g").await, Ok(Idempotency::New), "keys belong to people");
         assert_eq!(begin("l", "f").await, Idempotency::New);
-        store.idempotency_forget("ann", "l").await.expect("forgets");
+        store.idempotency_forget(&key("ann", "l")).await.expect("forgets");
         assert_eq!(begin("l", "h").await, Idempotency::New);
+        assert_eq!(begin("l", "h").await, Idempotency::New, "it failed, and could not be forgotten");
         db.by_hand("UPDATE counters SET value = 9999 WHERE name = 'idempotency'").await;
         assert_eq!(begin("m", "f").await, Idempotency::New);
         assert_eq!(begin("k", "g").await, Idempotency::New, "old keys go");
+    }
+
+    /// Whatever cuts a request off after its commit: its answer, its server, its database's answer.
+    async fn a_request_that_began_a_deploy_is_found_again_and_not_repeated(db: Database) {
+        let (store, k) = (&db.store, key("ann", "k"));
+        assert_eq!(store.idempotency_begin(&k, "f").await, Ok(Idempotency::New));
+        let wish = Intent { request: Some(k.clone()), create: true, ..intent("shop", DeployKind::Release) };
+        let deploy = store.deploy_begin(wish.clone()).await.expect("begins");
+        let begun = Idempotency::Begun { app: name("shop"), number: deploy.number };
+        store.idempotency_forget(&k).await.expect("answers");
+        assert_eq!(store.idempotency_begin(&k, "f").await, Ok(begun.clone()), "it changed something, so it is not forgotten");
+        assert_eq!(db.second().await.idempotency_begin(&k, "f").await, Ok(begun), "whichever server is asked");
+        assert_eq!(store.idempotency_begin(&k, "g").await, Ok(Idempotency::Reused));
+
+        let refused = Intent { expect_revision: Some(99), request: Some(key("ann", "l")), ..wish.clone() };
+        assert_eq!(store.idempotency_begin(&key("ann", "l"), "f").await, Ok(Idempotency::New));
+        store.deploy_begin(refused).await.expect_err("another revision");
+        assert_eq!(store.idempotency_begin(&key("ann", "l"), "f").await, Ok(Idempotency::New), "nothing was changed");
+
+        let dropped = Intent { request: Some(key("ann", "never taken")), ..wish };
+        store.deploy_begin(dropped).await.expect_err("nobody could find it again");
+        assert_eq!(store.deploy_latest(&name("shop")).await.expect("reads").map(|latest| latest.number), Some(deploy.number));
     }
 
     async fn nodes_and_routers_are_recorded_once(db: Database) {
@@ -137,8 +163,18 @@ on_both! {
 
 /// On SQLite there is one server, so a request another process began is over.
 #[tokio::test]
-async fn a_request_cut_off_by_a_crash_can_be_sent_again() {
+async fn a_request_cut_off_by_a_crash_before_it_changed_anything_can_be_sent_again() {
     let db = crate::database::Database::sqlite().await;
-    assert_eq!(db.store.idempotency_begin("ann", "k", "f").await, Ok(Idempotency::New));
-    assert_eq!(db.second().await.idempotency_begin("ann", "k", "f").await, Ok(Idempotency::New));
+    assert_eq!(db.store.idempotency_begin(&key("ann", "k"), "f").await, Ok(Idempotency::New));
+    assert_eq!(db.second().await.idempotency_begin(&key("ann", "k"), "f").await, Ok(Idempotency::New));
+}
+
+/// On MySQL another server may still be at it.
+#[tokio::test]
+async fn a_request_that_another_server_began_is_not_begun_again() {
+    let db = crate::database::Database::mariadb().await;
+    assert_eq!(db.store.idempotency_begin(&key("ann", "k"), "f").await, Ok(Idempotency::New));
+    let second = db.second().await;
+    assert_eq!(second.idempotency_begin(&key("ann", "k"), "f").await, Ok(Idempotency::InProgress));
+    assert_eq!(second.idempotency_begin(&key("ann", "k"), "g").await, Ok(Idempotency::Reused));
 }

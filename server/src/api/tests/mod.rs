@@ -5,6 +5,7 @@ mod building;
 mod changes;
 mod document;
 mod problems;
+mod repeats;
 mod streams;
 mod uploads;
 
@@ -138,8 +139,13 @@ impl Server {
         use dinp_common::plan::Change;
         let name = AppName::parse("hello").expect("a name");
         let spec = dinp_common::release::RunSpec { image, ..fixtures::release(number, 256).spec };
-        let intent =
-            super::changes::intent(&name, DeployKind::Release, format!("deploy of v{number}"), by, super::extract::IfMatch(None));
+        let intent = super::changes::intent(
+            &name,
+            DeployKind::Release,
+            format!("deploy of v{number}"),
+            by,
+            super::extract::Terms::default(),
+        );
         let release = Some(NewRelease { spec, note: format!("deploy of v{number}"), build: None });
         let deploy = self.state.store.deploy_begin(Intent { create: true, release, ..intent }).await.expect("begins");
         let (app, release) = (name.clone(), ReleaseNo(number));
