@@ -21,7 +21,7 @@ use dinp_daemon::Nudge;
 use dinp_planner::observed::Observed;
 use tokio::sync::broadcast;
 
-pub use asks::AskError;
+pub use asks::{AskError, Output};
 pub use nodes::{AgentLink, Outbox};
 
 /// Watch events kept for a slow reader; one that falls behind further is told to read everything again.

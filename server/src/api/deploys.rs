@@ -132,7 +132,7 @@ fn image_refused(reference: &str, error: &AskError) -> ApiError {
     match error {
         AskError::Refused(why) => ApiError::unprocessable("image_missing", format!("{reference} cannot be run: {why}"))
             .suggest("check the reference with docker images on the node, or push the image to a registry the node can reach"),
-        AskError::NotConnected(_) | AskError::Late(_) | AskError::NoNode => {
+        AskError::NotConnected(_) | AskError::Late(_) | AskError::Lost(_) | AskError::NoNode => {
             let detail = format!("no node could be asked what {reference} is: {error}");
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_node", detail).suggest("see dinp nodes, then try again")
         }

@@ -1,5 +1,7 @@
 //! What instances write, gathered from their nodes.
 
+mod followed;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -7,17 +9,20 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use dinp_common::instance::{Instance, InstanceId, Seen};
-use dinp_common::name::AppName;
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::wire::{Ask, LogLine};
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::extract::{App, Asked};
 use super::problem::{ApiError, ApiResult};
 use super::{AppState, clock, stream as streams};
+use crate::cluster::{AskError, Output};
 use crate::explain;
+use followed::Followed;
 
 const TAIL: u32 = 100;
 /// Lines of the past that one request may ask for, per instance.
@@ -28,7 +33,8 @@ const LINES_WAITING: usize = 256;
 const PAST_DEADLINE: Duration = Duration::from_secs(5);
 /// Silence after which the past of a followed log counts as complete, so that it can be put in order.
 const PAST_QUIET: Duration = Duration::from_millis(100);
-/// How often a followed log looks for new instances when nothing was announced.
+/// How often a followed log looks for new instances when nothing was announced, and how long it leaves alone what could
+/// not be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -67,7 +73,19 @@ pub async fn app_logs(
     Ok(streams::lines(&headers, ReceiverStream::new(lines), &state.shutdown))
 }
 
-type Lines = BoxStream<'static, LogLine>;
+/// What comes of one instance.
+#[derive(Debug)]
+enum Heard {
+    Line(LogLine),
+    /// Nothing more comes; an error says why that was not all.
+    Ended {
+        instance: InstanceId,
+        node: NodeName,
+        end: Result<(), AskError>,
+    },
+}
+
+type Lines = BoxStream<'static, Heard>;
 
 struct Reader {
     state: AppState,
@@ -84,41 +102,39 @@ impl Reader {
         explain::instances_of(&snapshot, &self.app).iter().filter(wanted).map(|instance| (*instance).clone()).collect()
     }
 
-    /// Those of them that have a container to ask about; one that is still being made is asked when it is there.
-    fn instances(&self) -> Vec<Instance> {
+    /// Those of them that have a container to ask about, and whether it runs; one that is still being made is asked when
+    /// it is there.
+    fn instances(&self) -> Vec<(Instance, bool)> {
         let snapshot = self.state.cluster.snapshot();
-        let has_output = |instance: &Instance| match snapshot.instances.get(&instance.id).map(|report| &report.seen) {
-            Some(Seen::Running { .. } | Seen::Exited { .. } | Seen::Stopping) => true,
-            Some(Seen::Pending { .. } | Seen::Failed { .. } | Seen::Gone) | None => false,
+        let runs = |instance: &Instance| match snapshot.instances.get(&instance.id).map(|report| &report.seen) {
+            Some(Seen::Running { .. }) => Some(true),
+            Some(Seen::Exited { .. } | Seen::Stopping) => Some(false),
+            Some(Seen::Pending { .. } | Seen::Failed { .. } | Seen::Gone) | None => None,
         };
-        self.recorded().into_iter().filter(has_output).collect()
+        self.recorded().into_iter().filter_map(|instance| runs(&instance).map(|runs| (instance, runs))).collect()
     }
 
-    /// An instance's lines; a log that cannot be read says so in a line of its own.
-    async fn open(&self, instance: Instance, tail: u32, follow: bool) -> Lines {
+    /// An instance's lines and their end.
+    fn open(&self, instance: Instance, tail: u32, follow: bool) -> Lines {
         let (id, node) = (instance.id, instance.node);
-        let failed = {
-            let (id, node) = (id.clone(), node.clone());
-            move |why: String| LogLine {
-                at: clock::now(),
-                instance: id.clone(),
-                stderr: true,
-                text: format!("dinp: the log of {id} on {node} cannot be read: {why}"),
-            }
-        };
-        match self.state.cluster.logs(&node, Ask::Logs { instance: id, tail, follow }).await {
-            Ok(lines) => ReceiverStream::new(lines).map(move |line| line.unwrap_or_else(&failed)).boxed(),
-            Err(error) => stream::once(async move { failed(error.to_string()) }).boxed(),
+        let output = self.state.cluster.logs(&node, Ask::Logs { instance: id.clone(), tail, follow });
+        let ended = |end| Heard::Ended { instance: id, node, end };
+        match output {
+            Ok(output) => stream::unfold(Some((output, ended)), heard).boxed(),
+            Err(error) => stream::iter([ended(Err(error))]).boxed(),
         }
     }
 
     async fn past(self, sink: mpsc::Sender<LogLine>) {
         let mut lines = SelectAll::new();
-        for instance in self.instances() {
-            lines.push(self.open(instance, self.tail, false).await);
+        for (instance, _) in self.instances() {
+            lines.push(self.open(instance, self.tail, false));
         }
-        let past = gather(&mut lines, PAST_DEADLINE, PAST_DEADLINE).await;
-        self.send_past(past, &sink).await;
+        let past = gather(&mut lines, PAST_DEADLINE, PAST_DEADLINE, |heard| match heard {
+            Heard::Line(line) => Some(line),
+            Heard::Ended { instance, node, end } => end.err().map(|error| unreadable(instance, &node, &error)),
+        });
+        self.send_past(past.await, &sink).await;
     }
 
     /// Past lines of several instances in the order of their times, then the last of them.
@@ -134,44 +150,71 @@ impl Reader {
 
     async fn follow(self, sink: mpsc::Sender<LogLine>) {
         let mut changes = self.state.cluster.watch();
-        let mut lines = SelectAll::new();
-        let mut known = BTreeSet::new();
-        self.attach(&mut lines, &mut known, self.tail).await;
-        let past = gather(&mut lines, PAST_QUIET, PAST_DEADLINE).await;
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        let (mut lines, mut followed) = (SelectAll::new(), Followed::default());
+        self.attach(&mut lines, &mut followed, self.tail);
+        let past = gather(&mut lines, PAST_QUIET, PAST_DEADLINE, |heard| followed.take(heard)).await;
         self.send_past(past, &sink).await;
         loop {
             // Every branch only waits: what is ready in another one stays ready.
             tokio::select! {
-                Some(line) = lines.next(), if !lines.is_empty() => {
-                    if sink.send(line).await.is_err() {
+                Some(heard) = lines.next(), if !lines.is_empty() => {
+                    if let Some(line) = followed.take(heard) && sink.send(line).await.is_err() {
                         return;
                     }
+                    continue;
                 }
                 () = sink.closed() => return,
                 () = self.state.shutdown.cancelled() => return,
-                // A missed announcement is no loss: the next look finds the instance.
-                _ = tokio::time::timeout(LOOK_AGAIN, changes.recv()) => self.attach(&mut lines, &mut known, TAIL_MOST).await,
+                // A missed announcement is no loss: the next look finds the instance, or its node that is back.
+                _ = changes.recv() => {}
+                _ = look.tick() => {}
             }
+            self.attach(&mut lines, &mut followed, TAIL_MOST);
         }
     }
 
-    async fn attach(&self, lines: &mut SelectAll<Lines>, known: &mut BTreeSet<InstanceId>, tail: u32) {
-        let instances = self.instances();
-        known.retain(|id| instances.iter().any(|instance| instance.id == *id));
-        for instance in instances {
-            if known.insert(instance.id.clone()) {
-                lines.push(self.open(instance, tail, true).await);
+    /// Asks for what is not being followed: the logs of new instances, and those that were cut off.
+    fn attach(&self, lines: &mut SelectAll<Lines>, followed: &mut Followed, tail: u32) {
+        let recorded: BTreeSet<InstanceId> = self.recorded().into_iter().map(|instance| instance.id).collect();
+        followed.retain(|id| recorded.contains(id));
+        for (instance, running) in self.instances() {
+            if let Some(tail) = followed.wants(&instance.id, running, tail, Instant::now()) {
+                followed.opened(instance.id.clone(), tail);
+                lines.push(self.open(instance, tail, true));
             }
         }
     }
 }
 
-/// Reads until all streams have ended, nothing has come for `quiet`, or `deadline` is over.
-async fn gather(lines: &mut SelectAll<Lines>, quiet: Duration, deadline: Duration) -> Vec<LogLine> {
+/// The next that comes of an output: its lines, then its end.
+async fn heard<E: FnOnce(Result<(), AskError>) -> Heard>(open: Option<(Output, E)>) -> Option<(Heard, Option<(Output, E)>)> {
+    let (mut output, ended) = open?;
+    match output.next().await {
+        Some(line) => Some((Heard::Line(line), Some((output, ended)))),
+        None => Some((ended(output.end().await), None)),
+    }
+}
+
+/// The line that stands for what cannot be read.
+fn unreadable(instance: InstanceId, node: &NodeName, error: &AskError) -> LogLine {
+    let text = format!("dinp: the log of {instance} on {node} cannot be read: {error}");
+    LogLine { at: clock::now(), instance, stderr: true, text }
+}
+
+/// Reads until all streams have ended, nothing has come for `quiet`, or `deadline` is over; answers the lines that `take`
+/// makes of it.
+async fn gather(
+    lines: &mut SelectAll<Lines>,
+    quiet: Duration,
+    deadline: Duration,
+    mut take: impl FnMut(Heard) -> Option<LogLine>,
+) -> Vec<LogLine> {
     let mut past = Vec::new();
+    // What does not come in time comes later, if it is followed, or not at all.
     let _ = tokio::time::timeout(deadline, async {
-        while let Ok(Some(line)) = tokio::time::timeout(quiet, lines.next()).await {
-            past.push(line);
+        while let Ok(Some(heard)) = tokio::time::timeout(quiet, lines.next()).await {
+            past.extend(take(heard));
         }
     })
     .await;

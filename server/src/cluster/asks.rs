@@ -17,12 +17,22 @@ const ASKS_PER_NODE: usize = 64;
 /// How long an agent may take to look an image up.
 const IMAGE_DEADLINE: Duration = Duration::from_secs(10);
 
-#[derive(Debug, thiserror::Error)]
+/// An instance's output, as its node sends it.
+#[derive(Debug)]
+pub struct Output {
+    node: NodeName,
+    lines: mpsc::Receiver<LogLine>,
+    end: oneshot::Receiver<Result<(), String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     #[error("node {0} is not connected, or has too many questions open")]
     NotConnected(NodeName),
     #[error("node {0} did not answer in time")]
     Late(NodeName),
+    #[error("the connection to node {0} was lost before the end")]
+    Lost(NodeName),
     #[error("no node is connected")]
     NoNode,
     /// The node answered, and there is no such thing.
@@ -30,26 +40,45 @@ pub enum AskError {
     Refused(String),
 }
 
+impl Output {
+    /// The next line; `None` after the last.
+    pub async fn next(&mut self) -> Option<LogLine> {
+        self.lines.recv().await
+    }
+
+    /// After the last line: whether that was all.
+    pub async fn end(self) -> Result<(), AskError> {
+        match self.end.await {
+            Ok(said) => said.map_err(AskError::Refused),
+            Err(_) => Err(AskError::Lost(self.node)),
+        }
+    }
+}
+
 impl Cluster {
-    /// Asks a node for lines. Dropping the receiver cancels the question.
-    pub async fn logs(&self, node: &NodeName, ask: Ask) -> Result<mpsc::Receiver<Result<LogLine, String>>, AskError> {
+    /// Asks a node for lines. Dropping the answer cancels the question.
+    pub fn logs(&self, node: &NodeName, ask: Ask) -> Result<Output, AskError> {
         let not_connected = || AskError::NotConnected(node.clone());
         let (lines, reader) = mpsc::channel(LINES);
+        let (end, said) = oneshot::channel();
         let ended = CancellationToken::new();
-        let open = nodes::Ask::Lines(lines.clone(), ended.clone().drop_guard());
+        let open = nodes::Ask::Lines(lines.clone(), end, ended.clone().drop_guard());
         let (id, outbox) = self.0.nodes.ask(node, ASKS_PER_NODE, open).ok_or_else(not_connected)?;
         self.send_ask(node, &outbox, id, ask)?;
+        let output = Output { node: node.clone(), lines: reader, end: said };
         let (cluster, node) = (self.clone(), node.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
                 () = lines.closed() => {
                     cluster.0.nodes.close(&node, id);
-                    let _ = outbox.messages.try_send(ServerMessage::Cancel { id });
+                    // Waits for its place: an agent that is not told answers for ever. An error is a connection that has
+                    // ended, and the answer with it.
+                    let _ = outbox.messages.send(ServerMessage::Cancel { id }).await;
                 }
             }
         });
-        Ok(reader)
+        Ok(output)
     }
 
     /// A question that cannot be sent is open no more.
@@ -98,7 +127,7 @@ mod tests {
         let mut link = cluster.agent_joined(&hello, Instant::now());
         let mut readers = Vec::new();
         for _ in 0..ASKS_PER_NODE {
-            readers.push(cluster.logs(&hello.node, ask()).await.expect("there is room"));
+            readers.push(cluster.logs(&hello.node, ask()).expect("there is room"));
         }
         readers.clear();
         // Their tasks close them; the agent reads nothing, so its queue stays full.
@@ -106,9 +135,13 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         for _ in 0..ASKS_PER_NODE {
-            assert!(cluster.logs(&hello.node, ask()).await.is_err(), "the queue is full");
+            assert!(cluster.logs(&hello.node, ask()).is_err(), "the queue is full");
         }
-        while link.messages.try_recv().is_ok() {}
-        assert!(cluster.logs(&hello.node, ask()).await.is_ok(), "the agent reads again");
+        let asked = async {
+            while cluster.logs(&hello.node, ask()).is_err() {
+                link.messages.recv().await.expect("is connected");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), asked).await.expect("the agent reads again");
     }
 }

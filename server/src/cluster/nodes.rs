@@ -44,8 +44,8 @@ struct Seen {
 
 /// Where the answer to a question goes.
 pub(super) enum Ask {
-    /// Dropping the guard ends the answer.
-    Lines(mpsc::Sender<Result<LogLine, String>>, DropGuard),
+    /// Dropping the guard ends the answer; how the node said that it ends goes into the other one.
+    Lines(mpsc::Sender<LogLine>, oneshot::Sender<Result<(), String>>, DropGuard),
     Image(oneshot::Sender<Result<Image, String>>),
 }
 
@@ -100,9 +100,9 @@ impl Nodes {
         self.map().get(node).map_or(0, |node| node.asks.len())
     }
 
-    fn reader(&self, node: &NodeName, ask: u64) -> Option<mpsc::Sender<Result<LogLine, String>>> {
+    fn reader(&self, node: &NodeName, ask: u64) -> Option<mpsc::Sender<LogLine>> {
         match self.map().get(node)?.asks.get(&ask)? {
-            Ask::Lines(lines, _) => Some(lines.clone()),
+            Ask::Lines(lines, _, _) => Some(lines.clone()),
             Ask::Image(_) => None,
         }
     }
@@ -159,15 +159,16 @@ impl AgentLink {
         let Some(reader) = self.cluster.0.nodes.reader(&self.node, ask) else { return };
         for line in lines {
             // A reader that does not keep up loses lines rather than holding up this agent's reports.
-            if let Err(mpsc::error::TrySendError::Closed(_)) = reader.try_send(Ok(line)) {
+            if let Err(mpsc::error::TrySendError::Closed(_)) = reader.try_send(line) {
                 return;
             }
         }
     }
 
     pub fn done(&self, ask: u64, error: Option<String>) {
-        if let (Some(Ask::Lines(reader, _end)), Some(error)) = (self.cluster.0.nodes.close(&self.node, ask), error) {
-            let _ = reader.try_send(Err(error));
+        if let Some(Ask::Lines(_, end, _ended)) = self.cluster.0.nodes.close(&self.node, ask) {
+            // A reader that is gone needs no end.
+            let _ = end.send(error.map_or(Ok(()), Err));
         }
     }
 

@@ -153,3 +153,56 @@ async fn a_followed_log_goes_on_with_instances_that_come_later() {
     link.lines(id, vec![line("02", "bbb222", "second")]);
     assert_eq!(log.json().await["text"], "second");
 }
+
+#[tokio::test]
+async fn a_followed_log_goes_on_when_its_node_is_back_and_repeats_nothing() {
+    let server = Server::seeing(Scene::new(1).serving("aaa111", 3).0).await;
+    server.with_live_app().await;
+    let cluster = &server.state.cluster;
+    let again = || cluster.announce(WatchEvent::Lists);
+    let join = || cluster.agent_joined(&fixtures::hello(), std::time::Instant::now());
+    let mut link = join();
+    let mut log = server.open("/v1/apps/hello/logs?follow=true&tail=1", "application/x-ndjson").await;
+    let Some(ServerMessage::Ask { id, .. }) = link.messages.recv().await else { panic!("no question") };
+    link.lines(id, vec![line("01", "aaa111", "first")]);
+    assert_eq!(log.json().await["text"], "first");
+    link.lines(id, vec![line("02", "aaa111", "second")]);
+    assert_eq!(log.json().await["text"], "second");
+
+    drop(link);
+    for _ in 0..3 {
+        again();
+    }
+    let told = log.json().await["text"].to_string();
+    assert!(told.contains("the log of aaa111 on n1 cannot be read: node n1 is not connected"), "{told}");
+
+    let mut link = join();
+    let asked = tokio::time::timeout(SOON, link.messages.recv()).await.expect("a node that is back is not asked");
+    let Some(ServerMessage::Ask { id, ask: Ask::Logs { tail, follow, .. } }) = asked else { panic!("no question") };
+    assert_eq!((tail, follow), (10_000, true));
+    let texts = [("00", "before the tail"), ("01", "first"), ("02", "second"), ("02", "at the same time"), ("03", "third")];
+    link.lines(id, texts.map(|(at, text)| line(at, "aaa111", text)).to_vec());
+    assert_eq!(log.json().await["text"], "at the same time");
+    assert_eq!(log.json().await["text"], "third");
+
+    // A connection that takes the place of another, before anybody has noticed that it was lost.
+    let mut link = join();
+    again();
+    let Some(ServerMessage::Ask { id, .. }) = link.messages.recv().await else { panic!("no question") };
+    link.lines(id, [("03", "third"), ("04", "fourth")].map(|(at, text)| line(at, "aaa111", text)).to_vec());
+    assert_eq!(log.json().await["text"], "fourth");
+}
+
+#[tokio::test]
+async fn the_past_of_a_node_that_is_lost_meanwhile_says_that_it_is_not_all() {
+    let server = Server::seeing(Scene::new(1).serving("aaa111", 3).0).await;
+    server.with_live_app().await;
+    let mut link = server.state.cluster.agent_joined(&fixtures::hello(), std::time::Instant::now());
+    let agent = async {
+        let Some(ServerMessage::Ask { id, .. }) = link.messages.recv().await else { panic!("no question") };
+        link.lines(id, vec![line("01", "aaa111", "first")]);
+        drop(link);
+    };
+    let (answer, ()) = tokio::join!(server.get("/v1/apps/hello/logs"), agent);
+    assert!(answer.text.contains("first") && answer.text.contains("the connection to node n1 was lost"), "{}", answer.text);
+}
