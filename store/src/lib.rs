@@ -42,5 +42,5 @@ pub use intent::{Intent, NewBuild, NewRelease};
 pub use migration::SCHEMA_VERSION;
 pub use open::Store;
 pub use session::QUERY_DEADLINE;
-pub use token::{NewToken, TokenRow};
+pub use token::{NewToken, Origin, TokenRow};
 pub use url::{InvalidUrl, StoreUrl};

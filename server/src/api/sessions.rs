@@ -38,8 +38,11 @@ pub async fn session_create(
         state.throttle.failed(peer, Instant::now());
         return Err(refused());
     };
-    let made = auth::session_create(&state.store, "browser").await?;
-    auth::forget_expired(&state.store).await?;
+    let made = auth::session_create(&state.store, "browser", &owner).await?;
+    // The link is used up and the session is made: that old ones stay a while is no reason to refuse it.
+    if let Err(error) = auth::forget_expired(&state.store).await {
+        tracing::warn!(%error, "expired tokens cannot be removed; the next sign-in tries again");
+    }
     let token = made.token.expose().to_owned();
     Ok((StatusCode::CREATED, Json(SessionCreated { token, user: owner.user, expires_in: made.lasts.as_secs() })))
 }
@@ -59,8 +62,11 @@ pub async fn session_end(State(state): State<AppState>, Extension(by): Extension
 /// Makes a link that signs one browser in, once.
 #[utoipa::path(post, path = "/v1/links", tag = "access", operation_id = "link_create",
     responses((status = 201, body = LinkCreated), (status = "default", body = Problem)))]
-pub async fn link_create(State(state): State<AppState>) -> ApiResult<(StatusCode, Json<LinkCreated>)> {
-    let made = auth::link_create(&state.store).await?;
+pub async fn link_create(
+    State(state): State<AppState>,
+    Extension(by): Extension<Principal>,
+) -> ApiResult<(StatusCode, Json<LinkCreated>)> {
+    let made = auth::link_create(&state.store, &by).await?;
     let url = format!("{}/link/{}", state.config.dashboard_url, made.token.expose());
     Ok((StatusCode::CREATED, Json(LinkCreated { url, expires_in: made.lasts.as_secs() })))
 }

@@ -24,6 +24,8 @@ pub struct Principal {
     pub kind: TokenKind,
     /// The token's id: what sessions end by and idempotency keys belong to.
     pub token: String,
+    /// The token that what this caller makes for a browser ends with: its own, or the one its session was made from.
+    pub origin: Option<String>,
     /// The token's name; for an agent, its node.
     pub name: String,
     pub user: String,

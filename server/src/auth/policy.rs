@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn holder(kind: TokenKind) -> Principal {
-        Principal { kind, token: "t1".into(), name: "n".into(), user: "admin".into() }
+        Principal { kind, token: "t1".into(), origin: None, name: "n".into(), user: "admin".into() }
     }
 
     #[test]

@@ -35,28 +35,32 @@ pub struct Made {
 /// # Errors
 /// If the store does not take it.
 pub async fn token_create(store: &Store, kind: TokenKind, name: &str, days: u32) -> Result<Token, StoreError> {
-    Ok(make(store, kind, name, DAY * days).await?.token)
+    Ok(make(store, kind, name, DAY * days, None).await?.token)
 }
 
-pub async fn session_create(store: &Store, name: &str) -> Result<Made, StoreError> {
-    make(store, TokenKind::Session, name, DAY * SESSION_DAYS).await
+/// A session that ends with the token its owner showed, or made the link with.
+pub async fn session_create(store: &Store, name: &str, owner: &Principal) -> Result<Made, StoreError> {
+    make(store, TokenKind::Session, name, DAY * SESSION_DAYS, owner.origin.as_deref()).await
 }
 
-pub async fn link_create(store: &Store) -> Result<Made, StoreError> {
-    make(store, TokenKind::Link, "one-time link", MINUTE * LINK_MINUTES).await
+pub async fn link_create(store: &Store, by: &Principal) -> Result<Made, StoreError> {
+    make(store, TokenKind::Link, "one-time link", MINUTE * LINK_MINUTES, by.origin.as_deref()).await
 }
 
 pub async fn personal_create(store: &Store, name: &str, days: u32) -> Result<Made, StoreError> {
-    make(store, TokenKind::Personal, name, DAY * days).await
+    make(store, TokenKind::Personal, name, DAY * days, None).await
 }
 
-async fn make(store: &Store, kind: TokenKind, name: &str, lasts: Duration) -> Result<Made, StoreError> {
+async fn make(store: &Store, kind: TokenKind, name: &str, lasts: Duration, origin: Option<&str>) -> Result<Made, StoreError> {
     let token = Token::from_random(kind, rand::random());
     let id = hex::encode(rand::random::<[u8; 6]>());
     let expires_at = clock::after(lasts);
     let (name, user) = (name.to_owned(), ADMIN.to_owned());
     let new = NewToken { hash: token.hash(), id: id.clone(), kind, name, user, expires_at: expires_at.clone() };
-    store.token_insert(&new).await?;
+    match origin {
+        Some(origin) => store.token_insert_from(&new, origin).await?,
+        None => store.token_insert(&new).await?,
+    }
     Ok(Made { token, id, expires_at, lasts })
 }
 
@@ -71,12 +75,18 @@ pub async fn link_use(store: &Store, token: &Token) -> Result<Option<Principal>,
     Ok(store.link_use(&token.hash()).await?.filter(valid).map(principal))
 }
 
+/// A token is valid until its time, and not without the one it was made from.
 fn valid(row: &TokenRow) -> bool {
-    row.expires_at.parse::<Timestamp>().is_ok_and(|at| at > Timestamp::now())
+    let in_time = |expires_at: &str| expires_at.parse::<Timestamp>().is_ok_and(|at| at > Timestamp::now());
+    let origin = row.origin.as_ref().is_none_or(|origin| origin.expires_at.as_deref().is_some_and(in_time));
+    in_time(&row.expires_at) && origin
 }
 
 fn principal(row: TokenRow) -> Principal {
-    Principal { kind: row.kind, token: row.id, name: row.name, user: row.user }
+    // A link is gone once it is used: what it makes ends with what the link was made with.
+    let own = (row.kind != TokenKind::Link).then(|| row.id.clone());
+    let origin = row.origin.map(|origin| origin.id).or(own);
+    Principal { kind: row.kind, token: row.id, origin, name: row.name, user: row.user }
 }
 
 /// Sessions and links that have ended need no row any more.

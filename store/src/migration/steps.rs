@@ -33,6 +33,7 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0001_21_idempotency_by_age"),
     step!("sqlite", "0001_22_seed_counters"),
     step!("sqlite", "0001_23_seed_lease"),
+    step!("sqlite", "0002_03_token_origins"),
 ];
 
 /// In the order of their names.
@@ -53,4 +54,5 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0001_14_idempotency"),
     step!("mysql", "0001_15_seed_counters"),
     step!("mysql", "0001_16_seed_lease"),
+    step!("mysql", "0002_03_token_origins"),
 ];

@@ -3,7 +3,7 @@
 use dinp_common::deploy::DeployKind;
 use dinp_common::name::RouterId;
 use dinp_common::token::TokenKind;
-use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, Intent, NewToken, RequestKey, StoreError};
+use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, Intent, NewToken, Origin, RequestKey, StoreError};
 
 use crate::given::*;
 use crate::on_both;
@@ -76,6 +76,24 @@ on_both! {
         assert_eq!(db.store.token_delete("t4").await, Ok(true));
         assert_eq!(db.store.token_delete("t4").await, Ok(false));
         assert_eq!(db.store.token_find(&token(4, TokenKind::Agent).hash).await, Ok(None));
+    }
+
+    async fn what_was_made_from_a_token_ends_with_it(db: Database) {
+        let (personal, session, other) = (token(1, TokenKind::Personal), token(2, TokenKind::Session), token(3, TokenKind::Session));
+        db.store.token_insert(&personal).await.expect("keeps");
+        db.store.token_insert_from(&session, "t1").await.expect("keeps");
+        db.store.token_insert_from(&other, "t9").await.expect("keeps");
+        let origin = async |of: &NewToken| db.store.token_find(&of.hash).await.expect("reads").and_then(|row| row.origin);
+        let known = Origin { id: "t1".to_owned(), expires_at: Some(personal.expires_at.clone()) };
+        assert_eq!(origin(&session).await, Some(known));
+        assert_eq!(origin(&other).await, Some(Origin { id: "t9".to_owned(), expires_at: None }), "it was gone already");
+        assert_eq!(origin(&personal).await, None);
+        assert_eq!(db.store.token_delete("t1").await, Ok(true));
+        let left: Vec<String> = db.store.token_list().await.expect("reads").into_iter().map(|row| row.id).collect();
+        assert_eq!(left, ["t3"]);
+        assert_eq!(db.store.token_delete("t3").await, Ok(true));
+        db.store.token_insert(&other).await.expect("keeps");
+        assert_eq!(origin(&other).await, None, "nothing of the one before is left");
     }
 
     async fn a_link_is_used_once(db: Database) {

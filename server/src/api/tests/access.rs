@@ -98,6 +98,33 @@ async fn tokens_are_made_shown_once_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_session_ends_with_the_token_it_goes_back_to() {
+    let server = Server::new().await;
+    let made = server.post("/v1/tokens", json!({"name": "ci"})).await.json();
+    let text = made["token"].as_str().expect("its text");
+    let direct = server.session(text).await;
+    let linked = server.session(&server.link(text).await).await;
+    let link_of_session = server.session(&server.link(&direct).await).await;
+    let unused = server.link(text).await;
+    let others = server.session(server.admin.expose()).await;
+    let sessions = [&direct, &linked, &link_of_session];
+    for session in sessions {
+        assert_eq!(server.as_token(session, Method::GET, "/v1/whoami").await.status, StatusCode::OK);
+    }
+    assert_eq!(server.as_token(&direct, Method::DELETE, "/v1/sessions/current").await.status, StatusCode::NO_CONTENT);
+    let still = server.as_token(&link_of_session, Method::GET, "/v1/whoami").await;
+    assert_eq!(still.status, StatusCode::OK, "it goes back to the token, not to the session");
+
+    let path = format!("/v1/tokens/{}", made["id"].as_str().expect("its id"));
+    assert_eq!(server.call(Method::DELETE, &path, json!({})).await.status, StatusCode::NO_CONTENT);
+    for session in sessions {
+        server.as_token(session, Method::GET, "/v1/whoami").await.problem(401, "token_invalid");
+    }
+    server.anonymous("/v1/sessions", json!({"token": unused})).await.problem(401, "token_invalid");
+    assert_eq!(server.as_token(&others, Method::GET, "/v1/whoami").await.status, StatusCode::OK, "of another token");
+}
+
+#[tokio::test]
 async fn guessing_is_braked_and_the_owner_is_not_locked_out() {
     let server = Server::new().await;
     assert_eq!(server.get("/v1/whoami").await.status, StatusCode::OK);
@@ -119,6 +146,19 @@ async fn an_expired_token_is_nobodys() {
 }
 
 impl Server {
+    /// The text of a session made from a token or a link.
+    async fn session(&self, token: &str) -> String {
+        let made = self.anonymous("/v1/sessions", json!({"token": token})).await;
+        serde_json::from_str::<SessionCreated>(&made.text).expect("a session").token
+    }
+
+    /// The text of a link made by this token's holder.
+    async fn link(&self, token: &str) -> String {
+        let made = self.as_token(token, Method::POST, "/v1/links").await;
+        let link: LinkCreated = serde_json::from_str(&made.text).expect("a link");
+        link.url.rsplit('/').next().expect("its text").to_owned()
+    }
+
     async fn as_token(&self, token: &str, method: Method, path: &str) -> Answer {
         let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
         Answer::of(self.send(request.body(Body::empty()).expect("a request")).await).await

@@ -129,7 +129,8 @@ impl Server {
 
     /// `hello` with release 1, which a leader has found good.
     pub async fn with_live_app(&self) {
-        let by = Principal { kind: TokenKind::Personal, token: "t".into(), name: "laptop".into(), user: "admin".into() };
+        let by =
+            Principal { kind: TokenKind::Personal, token: "t".into(), origin: None, name: "laptop".into(), user: "admin".into() };
         self.released(&by, 1, fixtures::image()).await;
     }
 
@@ -172,5 +173,5 @@ impl Server {
 
 /// What everything here is called with once.
 pub fn admin() -> Principal {
-    Principal { kind: TokenKind::Personal, token: "t".into(), name: "laptop".into(), user: "admin".into() }
+    Principal { kind: TokenKind::Personal, token: "t".into(), origin: None, name: "laptop".into(), user: "admin".into() }
 }

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS token_origins (
+  token   TEXT NOT NULL PRIMARY KEY,
+  origin  TEXT NOT NULL
+)
