@@ -17,7 +17,8 @@ use crate::kind::{Base, Kind};
 use crate::name::{AppName, EnvKey, NodeName, TeamName};
 use crate::node::{Capacity, NodeStatus};
 use crate::release::ReleaseNo;
-use crate::size::MiB;
+use crate::placement::Placement;
+use crate::size::{Cpu, MiB};
 use crate::wire::Orphan;
 
 /// One page of a list. Follow `next_cursor` for the rest.
@@ -229,6 +230,12 @@ pub enum Source {
 pub struct Settings {
     pub instances: Option<u32>,
     pub memory: Option<MiB>,
+    /// Processor time to reserve for each instance, as a number of processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+    /// Where its instances may stand. It replaces all that was asked before; `{}` asks for nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
     pub port: Option<u16>,
     pub health: Option<HealthCheck>,
     pub stop_grace_seconds: Option<u32>,

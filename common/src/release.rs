@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use crate::digest::Image;
 use crate::health::HealthCheck;
 use crate::name::EnvKey;
-use crate::size::MiB;
+use crate::placement::Placement;
+use crate::size::{Cpu, MiB};
 
 /// A release's number within its app, from 1. Printed as `v7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -65,6 +66,11 @@ pub struct RunSpec {
     #[schema(value_type = BTreeMap<String, EnvValue>)]
     pub env: Env,
     pub memory: MiB,
+    /// Processor time reserved for it; without, it takes what others leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+    #[serde(default, skip_serializing_if = "Placement::is_anywhere")]
+    pub placement: Placement,
     /// The port the app listens on, also given to it as `$PORT`.
     pub port: u16,
     pub health: HealthCheck,

@@ -1,4 +1,4 @@
-//! Memory sizes with their unit.
+//! Memory sizes with their unit, and shares of a processor.
 
 use std::fmt;
 
@@ -69,6 +69,58 @@ impl std::str::FromStr for MiB {
     }
 }
 
+/// Processor time in thousandths of one processor. In text it is a number of processors: `0.5`, `2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "f64", into = "f64")]
+#[schema(value_type = f64, example = 0.5)]
+pub struct Cpu(pub u32);
+
+impl Cpu {
+    /// More processors than any machine has.
+    const MOST: f64 = 1_024.0;
+
+    /// All of so many processors.
+    pub fn whole(processors: u32) -> Self {
+        Self(processors.saturating_mul(1_000))
+    }
+
+    fn of(processors: f64) -> Option<Self> {
+        let thousandths = (processors * 1_000.0).round();
+        // A share is written with up to three decimals; what differs from its rounding has more.
+        let whole = (processors * 1_000.0 - thousandths).abs() < 1e-6;
+        (whole && (1.0..=Self::MOST * 1_000.0).contains(&thousandths)).then_some(Self(thousandths as u32))
+    }
+}
+
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&f64::from(*self).to_string())
+    }
+}
+
+impl TryFrom<f64> for Cpu {
+    type Error = InvalidName;
+    fn try_from(processors: f64) -> Result<Self, InvalidName> {
+        Self::of(processors).ok_or_else(|| {
+            InvalidName(format!("{processors} is not a share of processors; write for example 0.5, from 0.001 to {}", Self::MOST))
+        })
+    }
+}
+
+impl From<Cpu> for f64 {
+    fn from(cpu: Cpu) -> f64 {
+        f64::from(cpu.0) / 1_000.0
+    }
+}
+
+impl std::str::FromStr for Cpu {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let number = text.trim().parse::<f64>();
+        number.map_err(|_| InvalidName(format!("\"{text}\" is not a number of processors; write for example 0.5")))?.try_into()
+    }
+}
+
 /// Bytes for people: `5.2 MB`, `812 kB`.
 pub fn human_bytes(bytes: u64) -> String {
     match bytes {
@@ -82,6 +134,16 @@ pub fn human_bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_of_a_processor_have_three_decimals() {
+        assert_eq!("0.5".parse(), Ok(Cpu(500)));
+        assert_eq!((Cpu(500).to_string(), Cpu(2_000).to_string(), Cpu::whole(2)), ("0.5".into(), "2".into(), Cpu(2_000)));
+        assert_eq!(serde_json::from_str::<Cpu>("1.25").expect("a number"), Cpu(1_250));
+        for bad in ["0", "-1", "0.0001", "NaN", "inf", "1e9", "half"] {
+            assert!(bad.parse::<Cpu>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_need_a_unit() {

@@ -17,6 +17,8 @@ pub fn merged(base: Option<&RunSpec>, image: Image, health: Option<HealthCheck>,
         image,
         env,
         memory: settings.memory.or(base.map(|base| base.memory)).unwrap_or(RunSpec::DEFAULT_MEMORY),
+        cpu: settings.cpu.or(base.and_then(|base| base.cpu)),
+        placement: settings.placement.clone().or(base.map(|base| base.placement.clone())).unwrap_or_default(),
         port: settings.port.or(base.map(|base| base.port)).unwrap_or(RunSpec::DEFAULT_PORT),
         health: settings.health.clone().or(base.map(|base| base.health.clone())).or(health).unwrap_or(HealthCheck::Tcp),
         // The image's own: a command belongs to the image it was written for.

@@ -108,10 +108,10 @@ fn from_database(error: &(dyn sqlx::error::DatabaseError + 'static)) -> StoreErr
         return StoreError::Conflict { why: format!("a rule of the tables forbids it: {}", error.message()) };
     }
     if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
-        // 1054: no such column, 1146: no such table, 1406: a text too long for its column.
+        // 1054: no such column, 1060: a column that is there already, 1146: no such table, 1406: a text too long for its column.
         return match mysql.number() {
             1054 | 1146 => StoreError::Schema { why: mysql.message().to_owned() },
-            1406 => StoreError::Conflict { why: mysql.message().to_owned() },
+            1060 | 1406 => StoreError::Conflict { why: mysql.message().to_owned() },
             number => StoreError::unavailable(format!("error {number}: {}", mysql.message())),
         };
     }

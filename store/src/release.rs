@@ -3,7 +3,7 @@
 use dinp_common::digest::Image;
 use dinp_common::name::AppName;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
-use dinp_common::size::MiB;
+use dinp_common::size::{Cpu, MiB};
 use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
@@ -43,8 +43,8 @@ impl Session {
         let spec = &release.spec;
         let query =
             sql("INSERT INTO releases (app, number, image_config, image_manifest, image_name, image_bytes, env, memory_mib, \
-             port, health, command, stop_grace_seconds, note, build, author, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+             port, health, command, stop_grace_seconds, note, build, author, created_at, cpu_milli, placement) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(app.as_str())
             .bind(long(release.number.0))
             .bind(spec.image.config.as_str())
@@ -60,7 +60,9 @@ impl Session {
             .bind(&release.note)
             .bind(release.build.map(|build| long(build.0)))
             .bind(&release.author)
-            .bind(&release.created_at);
+            .bind(&release.created_at)
+            .bind(spec.cpu.map(|cpu| long(cpu.0)))
+            .bind(Some(&spec.placement).filter(|rules| !rules.is_anywhere()).map(|rules| to_json("placement", rules)).transpose()?);
         self.execute(query).await?;
         Ok(release.number)
     }
@@ -77,6 +79,8 @@ pub(crate) fn release_from(row: &AnyRow) -> Result<Release, StoreError> {
         image,
         env: row.json("env")?,
         memory: MiB(row.number("memory_mib")?),
+        cpu: row.number_opt("cpu_milli")?.map(Cpu),
+        placement: row.json_opt("placement")?.unwrap_or_default(),
         port: row.number("port")?,
         health: row.json("health")?,
         command: row.json_opt("command")?,

@@ -108,6 +108,8 @@ impl Lab {
                 image,
                 env: env.into(),
                 memory: MiB(64),
+                cpu: None,
+                placement: Default::default(),
                 port: 8080,
                 health: HealthCheck::Http { path: "/health".into() },
                 command: None,

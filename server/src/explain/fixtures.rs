@@ -86,6 +86,8 @@ pub fn release(number: u32, memory: u64) -> Release {
         image: image(),
         env: BTreeMap::new(),
         memory: MiB(memory),
+        cpu: None,
+        placement: Default::default(),
         port: 8080,
         health: HealthCheck::Http { path: "/health".into() },
         command: None,

@@ -34,6 +34,10 @@ struct Step {
 }
 
 impl Step {
+    fn adds_a_column(&self) -> bool {
+        self.text.contains(" ADD COLUMN ")
+    }
+
     fn checksum(&self) -> String {
         Digest::from_sha256(Sha256::digest(self.text.as_bytes()).into()).to_string()
     }
@@ -84,7 +88,12 @@ async fn apply(session: &mut Session, dialect: Dialect) -> Result<(), StoreError
             Some(checksum) if *checksum == step.checksum() => {}
             Some(_) => return Err(StoreError::Schema { why: format!("step {} was another when it was applied", step.name) }),
             None => {
-                session.plain(step.text).await?;
+                match session.plain(step.text).await {
+                    // MySQL has no way to add a column only if it is missing: a server that died before it recorded the
+                    // step has added it.
+                    Err(StoreError::Conflict { .. }) if step.adds_a_column() => {}
+                    result => result?,
+                }
                 let record = sql("INSERT INTO migrations (name, checksum) VALUES (?, ?)");
                 session.execute(record.bind(step.name).bind(step.checksum())).await?;
             }

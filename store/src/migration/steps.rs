@@ -33,6 +33,8 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0001_21_idempotency_by_age"),
     step!("sqlite", "0001_22_seed_counters"),
     step!("sqlite", "0001_23_seed_lease"),
+    step!("sqlite", "0002_01_release_cpu"),
+    step!("sqlite", "0002_02_release_placement"),
     step!("sqlite", "0002_03_token_origins"),
 ];
 
@@ -54,5 +56,7 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0001_14_idempotency"),
     step!("mysql", "0001_15_seed_counters"),
     step!("mysql", "0001_16_seed_lease"),
+    step!("mysql", "0002_01_release_cpu"),
+    step!("mysql", "0002_02_release_placement"),
     step!("mysql", "0002_03_token_origins"),
 ];

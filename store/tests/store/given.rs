@@ -13,7 +13,8 @@ use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, EnvKey, NodeName};
 use dinp_common::plan::{Change, Note};
 use dinp_common::release::{EnvValue, ReleaseNo, RunSpec};
-use dinp_common::size::MiB;
+use dinp_common::placement::Placement;
+use dinp_common::size::{Cpu, MiB};
 use dinp_store::{Intent, NewBuild, NewRelease, Store};
 
 pub fn name(text: &str) -> AppName {
@@ -43,6 +44,12 @@ pub fn spec(n: u8) -> RunSpec {
             (key("SECRET"), EnvValue { value: "s3cret".to_owned(), sealed: true }),
         ]),
         memory: MiB(512),
+        cpu: Some(Cpu(1_500)),
+        placement: Placement {
+            labels: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
+            zones: ["a".to_owned(), "b".to_owned()].into(),
+            per_node: Some(2),
+        },
         port: 8080,
         health: HealthCheck::Http { path: "/health".to_owned() },
         command: Some(vec!["./run".to_owned(), "--fast".to_owned()]),

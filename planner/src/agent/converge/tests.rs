@@ -26,6 +26,8 @@ pub(super) fn assignment(n: u64, want: Want) -> Assignment {
             image,
             env: Default::default(),
             memory: MiB(64),
+            cpu: None,
+            placement: Default::default(),
             port: 8080,
             health: HealthCheck::Tcp,
             command: None,

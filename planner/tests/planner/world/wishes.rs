@@ -151,6 +151,8 @@ fn spec(memory: MiB) -> RunSpec {
         image: Image { config: Digest::from_sha256([1; 32]), manifest: None, name: "image".into(), bytes: 0 },
         env: BTreeMap::new(),
         memory,
+        cpu: None,
+        placement: Default::default(),
         port: 8080,
         health: HealthCheck::Http { path: "/health".into() },
         command: None,
