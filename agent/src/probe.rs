@@ -1,6 +1,7 @@
 //! Probes of one container, from the host to the container's own address.
 
 mod listening;
+mod process;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,15 +35,19 @@ pub struct Target {
 }
 
 /// Probes until cancelled, and says when the verdict or its words change.
+///
+/// Every probe is a connection of its own: one that is kept open would go on answering where new ones are refused.
 pub async fn run(engine: Arc<Engine>, target: Target, inputs: mpsc::Sender<Input>) {
     let mut prober = Prober::default();
-    let mut said = None;
+    let mut said = Said { target: &target, inputs, verdict: None };
     let mut pid = None;
     let mut listening = Vec::new();
     let mut read_at: Option<Instant> = None;
+    let mut end = std::pin::pin!(process::end(&engine, &target.container));
+    let mut watching = true;
     loop {
         let outcome = probe(target.address, &target.check).await;
-        let pause = prober.probed(outcome);
+        let mut pause = prober.probed(outcome);
         match prober.health() {
             Health::Unproven { .. } if read_at.is_none_or(|at| at.elapsed() >= LISTENING_EVERY) => {
                 // The first failures are those of every start; what they would read is not worth a call.
@@ -54,16 +59,42 @@ pub async fn run(engine: Arc<Engine>, target: Target, inputs: mpsc::Sender<Input
             Health::Unproven { .. } => {}
             Health::Healthy | Health::Unhealthy { .. } => listening.clear(),
         }
-        let verdict = (prober.health().clone(), listening.clone());
-        if said.as_ref() != Some(&verdict) {
-            said = Some(verdict.clone());
-            let (health, listening) = verdict;
-            let event = Event::Probed { instance: target.instance.clone(), run: target.run, health, listening };
-            if inputs.send(Input::Event(event)).await.is_err() {
-                return;
+        if said.say(prober.health(), &listening).await.is_err() {
+            return;
+        }
+        // Not before it is healthy: Docker is busy enough with a start.
+        if watching && *prober.health() == Health::Healthy {
+            let Ok(ended) = tokio::time::timeout(pause, &mut end).await else { continue };
+            watching = false;
+            if ended {
+                pause = prober.ended();
+                if said.say(prober.health(), &listening).await.is_err() {
+                    return;
+                }
             }
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// What the core was told last of one run.
+struct Said<'t> {
+    target: &'t Target,
+    inputs: mpsc::Sender<Input>,
+    verdict: Option<(Health, Vec<SocketAddr>)>,
+}
+
+impl Said<'_> {
+    /// Says what is new. An error: nobody listens any more.
+    async fn say(&mut self, health: &Health, listening: &[SocketAddr]) -> Result<(), mpsc::error::SendError<Input>> {
+        let verdict = (health.clone(), listening.to_vec());
+        if self.verdict.as_ref() == Some(&verdict) {
+            return Ok(());
+        }
+        self.verdict = Some(verdict.clone());
+        let (health, listening) = verdict;
+        let instance = self.target.instance.clone();
+        self.inputs.send(Input::Event(Event::Probed { instance, run: self.target.run, health, listening })).await
     }
 }
 

@@ -49,6 +49,14 @@ impl Prober {
         }
     }
 
+    /// Its process has ended: no further probe is needed to know that it cannot answer. Returns the pause before the next
+    /// one, which has the last word all the same.
+    pub fn ended(&mut self) -> Duration {
+        self.failures = FAILURES;
+        self.health = Health::Unhealthy { last: "its process has ended".to_owned() };
+        PROVEN_EVERY
+    }
+
     fn failed(&mut self, why: String) -> Duration {
         match &mut self.health {
             Health::Unproven { last } => {
@@ -100,6 +108,18 @@ mod tests {
         assert_eq!(prober.health(), &Health::Healthy, "failures must be in a row");
         fail(&mut prober);
         assert!(matches!(prober.health(), Health::Unhealthy { .. }));
+        prober.probed(Ok(()));
+        assert_eq!(prober.health(), &Health::Healthy);
+    }
+
+    #[test]
+    fn an_ended_process_is_unhealthy_at_once_until_it_answers() {
+        let mut prober = Prober::default();
+        prober.probed(Ok(()));
+        assert_eq!(prober.ended(), PROVEN_EVERY);
+        assert!(matches!(prober.health(), Health::Unhealthy { .. }));
+        fail(&mut prober);
+        assert!(matches!(prober.health(), Health::Unhealthy { .. }), "one refusal more proves nothing else");
         prober.probed(Ok(()));
         assert_eq!(prober.health(), &Health::Healthy);
     }
