@@ -115,6 +115,12 @@ pub enum User {
     Releases(Named),
     /// Go back to an earlier release
     Rollback(Rollback),
+    /// Cancel the deploy under way; the last good release takes its place again
+    Cancel(Named),
+    /// Hold the deploy under way where it is; its time stands still
+    Pause(Pause),
+    /// Let a paused deploy go on
+    Resume(Change),
     /// Replace every instance by a new one of the same release
     Restart(Change),
     /// Stop every instance; the app and its releases stay
@@ -276,6 +282,15 @@ pub struct Rollback {
     pub to: Option<ReleaseNo>,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub struct Pause {
+    #[command(flatten)]
+    pub named: Named,
+    /// Why, for those who find it paused
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

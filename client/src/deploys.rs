@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dinp_common::api::{BuildLine, BuildView, DeployRequest, DeployView, Page, RollbackRequest, ScaleRequest};
+use dinp_common::api::{BuildLine, BuildView, DeployRequest, DeployView, Page, PauseRequest, RollbackRequest, ScaleRequest};
 use dinp_common::build::BuildId;
 use dinp_common::deploy::DeployNo;
 use dinp_common::name::AppName;
@@ -30,6 +30,20 @@ impl Client {
     pub async fn deploy_wait(&self, app: &AppName, number: DeployNo, wait: Duration) -> Result<DeployView, ClientError> {
         let path = format!("/v1/apps/{app}/deploys/{}?wait={}", number.0, wait.as_secs());
         self.poll(&path, wait).await
+    }
+
+    /// Ends a running deploy as cancelled; the last good release takes its place again.
+    pub async fn deploy_cancel(&self, app: &AppName, number: DeployNo) -> Result<DeployView, ClientError> {
+        self.post_empty(&format!("/v1/apps/{app}/deploys/{}/cancel", number.0)).await
+    }
+
+    /// Holds a running deploy back until it is resumed.
+    pub async fn deploy_pause(&self, app: &AppName, number: DeployNo, request: &PauseRequest) -> Result<DeployView, ClientError> {
+        self.post(&format!("/v1/apps/{app}/deploys/{}/pause", number.0), request).await
+    }
+
+    pub async fn deploy_resume(&self, app: &AppName, number: DeployNo) -> Result<DeployView, ClientError> {
+        self.post_empty(&format!("/v1/apps/{app}/deploys/{}/resume", number.0)).await
     }
 
     pub async fn scale(&self, app: &AppName, request: &ScaleRequest) -> Result<DeployView, ClientError> {

@@ -105,6 +105,8 @@ pub struct DeployView {
     pub draining: u32,
     /// What it waits for just now, in words.
     pub step: String,
+    /// Why people hold it back; null while it goes on.
+    pub paused: Option<String>,
     /// Milliseconds of work so far; and after which it fails.
     pub spent_ms: u64,
     pub deadline_ms: u64,
@@ -270,6 +272,14 @@ pub struct ScaleRequest {
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     pub to: Option<ReleaseNo>,
+}
+
+/// `POST /v1/apps/{app}/deploys/{number}/pause`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// Why, for those who find it paused.
+    pub reason: Option<String>,
 }
 
 /// The answer to an upload.

@@ -102,6 +102,13 @@ text_enum!(
     }
 );
 
+/// What an app's people want of it beside its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    pub instances: u32,
+    pub stopped: bool,
+}
+
 /// A deploy as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deploy {
@@ -113,6 +120,8 @@ pub struct Deploy {
     pub strategy: Strategy,
     /// The release that served when it began.
     pub from: Option<ReleaseNo>,
+    /// What was wanted when it began, to which a cancellation returns; `None` where nothing was.
+    pub before: Option<Wanted>,
     /// The release it leads to; `None` until its build has made one.
     pub to: Option<ReleaseNo>,
     /// The generation its new instances carry.
@@ -125,6 +134,10 @@ pub struct Deploy {
     pub deadline_ms: u64,
     /// Instances of the new release that ended before they were healthy.
     pub failed_starts: u32,
+    /// Why people hold it back, in words; `None` while it goes on.
+    pub paused: Option<String>,
+    /// Milliseconds it was held back so far, which do not count as work.
+    pub paused_ms: u64,
     pub failure: Option<Failure>,
     pub note: String,
     pub author: String,

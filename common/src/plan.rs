@@ -88,7 +88,13 @@ pub enum Change {
         spent_ms: u64,
         failed_starts: u32,
     },
-    /// The deploy's end.
+    /// Time a paused deploy has been held back.
+    Held {
+        app: AppName,
+        deploy: DeployNo,
+        paused_ms: u64,
+    },
+    /// The deploy's end. A cancelled one also takes back what it wanted of the app beside its release.
     Finish {
         app: AppName,
         deploy: DeployNo,

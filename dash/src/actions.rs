@@ -4,7 +4,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Json};
 use dinp_client::ClientError;
-use dinp_common::api::{DeployView, RollbackRequest, ScaleRequest};
+use dinp_common::api::{DeployView, PauseRequest, RollbackRequest, ScaleRequest};
+use dinp_common::deploy::DeployNo;
 use dinp_common::limits::INSTANCES_PER_APP;
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
@@ -32,6 +33,18 @@ pub(crate) async fn stop(signed: Signed, Path(app): Path<AppName>) -> Result<Res
 
 pub(crate) async fn start(signed: Signed, Path(app): Path<AppName>) -> Result<Response, Refusal> {
     Ok(to_deploy(&signed.client.start(&app).await?))
+}
+
+pub(crate) async fn cancel(signed: Signed, Path((app, number)): Path<(AppName, DeployNo)>) -> Result<Response, Refusal> {
+    Ok(to_deploy(&signed.client.deploy_cancel(&app, number).await?))
+}
+
+pub(crate) async fn pause(signed: Signed, Path((app, number)): Path<(AppName, DeployNo)>) -> Result<Response, Refusal> {
+    Ok(to_deploy(&signed.client.deploy_pause(&app, number, &PauseRequest::default()).await?))
+}
+
+pub(crate) async fn resume(signed: Signed, Path((app, number)): Path<(AppName, DeployNo)>) -> Result<Response, Refusal> {
+    Ok(to_deploy(&signed.client.deploy_resume(&app, number).await?))
 }
 
 pub(crate) async fn rollback(signed: Signed, Path((app, to)): Path<(AppName, ReleaseNo)>) -> Result<Response, Refusal> {

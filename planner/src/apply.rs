@@ -1,6 +1,8 @@
 //! What a change does to the stored state: the same as the store's SQL, in memory, so that routes and assignments
 //! follow from a plan at once and a plan can be checked against its own effect.
 
+use dinp_common::deploy::{DeployNo, DeployState};
+use dinp_common::name::AppName;
 use dinp_common::plan::{Change, Desired};
 
 /// Applies the changes of one committed plan.
@@ -46,7 +48,12 @@ fn apply_one(desired: &mut Desired, change: &Change) {
                 found.failed_starts = *failed_starts;
             }
         }
-        Change::Finish { app, deploy, .. } => desired.deploys.retain(|other| other.app != *app || other.number != *deploy),
+        Change::Held { app, deploy, paused_ms } => {
+            if let Some(found) = desired.deploys.iter_mut().find(|other| other.app == *app && other.number == *deploy) {
+                found.paused_ms = *paused_ms;
+            }
+        }
+        Change::Finish { app, deploy, state, .. } => finish(desired, app, *deploy, *state),
         Change::Live { app, release, generation } => {
             if let Some(found) = desired.apps.iter_mut().find(|other| other.name == *app) {
                 found.live = Some(*release);
@@ -64,5 +71,16 @@ fn apply_one(desired: &mut Desired, change: &Change) {
             desired.releases.retain(|(name, _), _| name != app);
         }
         Change::Note(_) => {}
+    }
+}
+
+fn finish(desired: &mut Desired, app: &AppName, deploy: DeployNo, state: DeployState) {
+    let Some(at) = desired.deploys.iter().position(|other| other.app == *app && other.number == deploy) else { return };
+    let ended = desired.deploys.remove(at);
+    if let Some(before) = ended.before.filter(|_| state == DeployState::Cancelled)
+        && let Some(found) = desired.apps.iter_mut().find(|other| other.name == *app)
+    {
+        (found.instances, found.stopped) = (before.instances, before.stopped);
+        found.revision += 1;
     }
 }

@@ -40,6 +40,9 @@ pub struct Policy {
     pub backoff_most_ms: u64,
     /// Without a crash for this long, the next one counts as the first.
     pub backoff_calm_ms: u64,
+    /// How long a deploy may be held back by people, all its pauses together. Beyond, it is cancelled: a pause that is
+    /// forgotten over a night must not leave an app between two releases for good.
+    pub pause_most_ms: u64,
     /// How long a build may take, waiting for a builder included.
     pub build_deadline_ms: u64,
 }
@@ -64,6 +67,7 @@ impl Default for Policy {
             backoff_first_ms: 1_000,
             backoff_most_ms: 300_000,
             backoff_calm_ms: 600_000,
+            pause_most_ms: 86_400_000,
             build_deadline_ms: 1_800_000,
         }
     }

@@ -6,6 +6,7 @@
 
 mod advance;
 mod finish;
+mod pause;
 mod settle;
 mod withdraw;
 
@@ -25,6 +26,8 @@ pub(crate) struct Target {
     pub generation: u32,
     pub wanted: u32,
     pub strategy: Strategy,
+    /// People hold the deploy back: nothing of it goes forward.
+    pub paused: bool,
 }
 
 impl Target {
@@ -32,8 +35,10 @@ impl Target {
         let wanted = if app.stopped || app.deleted { 0 } else { app.instances };
         let rollout = deploy.filter(|deploy| deploy.phase == DeployPhase::Rollout && deploy.to.is_some());
         match rollout {
-            Some(deploy) => Self { release: deploy.to, generation: deploy.generation, wanted, strategy: deploy.strategy },
-            None => Self { release: app.live, generation: app.generation, wanted, strategy: Strategy::Rolling },
+            Some(Deploy { to, generation, strategy, paused, .. }) => {
+                Self { release: *to, generation: *generation, wanted, strategy: *strategy, paused: paused.is_some() }
+            }
+            None => Self { release: app.live, generation: app.generation, wanted, strategy: Strategy::Rolling, paused: false },
         }
     }
 
@@ -50,8 +55,11 @@ pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
     let losses = settle::settle(pass, app, &target, &members);
     let backoff = settle::backoff(pass, app, losses.crashes);
 
-    let failed = deploy.is_some_and(|deploy| finish::fail(pass, app, deploy, &target, &members, &losses));
-    if failed {
+    let ended = deploy.is_some_and(|deploy| match &deploy.paused {
+        Some(why) => pause::hold(pass, app, deploy, why),
+        None => finish::fail(pass, app, deploy, &target, &members, &losses),
+    });
+    if ended {
         return; // The next pass follows at once, with the target turned back.
     }
     let shortage = advance::advance(pass, app, &target, backoff, &members);

@@ -52,7 +52,9 @@ impl Decided {
     /// Whether a change can make another one possible. Time alone cannot; its own pass follows anyway.
     pub fn moves_things(&self) -> bool {
         let moves = |change: &Change| match change {
-            Change::Spend { .. } | Change::Progress { .. } | Change::Backoff { .. } | Change::Note(_) => false,
+            Change::Spend { .. } | Change::Progress { .. } | Change::Held { .. } | Change::Backoff { .. } | Change::Note(_) => {
+                false
+            }
             Change::Place { .. }
             | Change::Move { .. }
             | Change::Prove { .. }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use dinp_common::app::Backoff;
-use dinp_common::deploy::DeployNo;
+use dinp_common::deploy::{Deploy, DeployNo, DeployState};
 use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::name::AppName;
 use dinp_common::plan::Change;
@@ -33,6 +33,7 @@ impl Session {
             Change::Progress { app, deploy, spent_ms, failed_starts } => {
                 self.progress(app, *deploy, *spent_ms, *failed_starts).await
             }
+            Change::Held { app, deploy, paused_ms } => self.held(app, *deploy, *paused_ms).await,
             Change::Finish { app, deploy, state, failure } => {
                 let finished = self.deploy_finish(app, *deploy, *state, failure.as_ref()).await?;
                 if !finished {
@@ -97,11 +98,20 @@ impl Session {
         self.change_row(query.bind(long(spent_ms)).bind(long(failed)).bind(app.as_str()).bind(long(deploy.0))).await
     }
 
-    /// The release serves from now on, unless people have asked for something else since it was planned.
+    async fn held(&mut self, app: &AppName, deploy: DeployNo, paused_ms: u64) -> Result<(), StoreError> {
+        let query = sql("UPDATE deploys SET paused_ms = ? WHERE app = ? AND number = ? AND state = 'running'");
+        self.change_row(query.bind(long(paused_ms)).bind(app.as_str()).bind(long(deploy.0))).await
+    }
+
+    /// The release serves from now on, unless people have asked for something else since it was planned: by a newer
+    /// deploy, or by cancelling this one.
     async fn live(&mut self, app: &AppName, release: ReleaseNo, generation: u32) -> Result<(), StoreError> {
         let latest = self.deploy_newest(app).await?;
-        if latest.is_none_or(|deploy| deploy.to != Some(release) || deploy.generation != generation) {
-            tracing::info!(%app, %release, "a newer deploy leads elsewhere: the live release stays as it is");
+        let leads_here = |deploy: &Deploy| {
+            (deploy.to, deploy.generation) == (Some(release), generation) && deploy.state != DeployState::Cancelled
+        };
+        if !latest.as_ref().is_some_and(leads_here) {
+            tracing::info!(%app, %release, "people want something else meanwhile: the live release stays as it is");
             return Ok(());
         }
         let query = sql("UPDATE apps SET live = ?, generation = ? WHERE name = ?");

@@ -1,7 +1,7 @@
 //! Deploys: reading them, and what a finished build does to one.
 
 use dinp_common::build::BuildId;
-use dinp_common::deploy::{Deploy, DeployNo, DeployPhase, DeployState, Failure};
+use dinp_common::deploy::{Deploy, DeployNo, DeployPhase, DeployState, Failure, Wanted};
 use dinp_common::event::Severity;
 use dinp_common::name::AppName;
 use dinp_common::plan::Note;
@@ -84,8 +84,8 @@ impl Session {
     pub(crate) async fn deploy_insert(&mut self, deploy: &Deploy) -> Result<(), StoreError> {
         let query =
             sql("INSERT INTO deploys (app, number, kind, state, phase, strategy, from_release, to_release, generation, build, \
-             settings, spent_ms, deadline_ms, failed_starts, failure, note, author, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+             settings, spent_ms, deadline_ms, failed_starts, failure, note, author, created_at, before_instances, \
+             before_stopped, paused, paused_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(deploy.app.as_str())
             .bind(long(deploy.number.0))
             .bind(deploy.kind.as_str())
@@ -103,7 +103,11 @@ impl Session {
             .bind(deploy.failure.as_ref().map(|failure| to_json("failure", failure)).transpose()?)
             .bind(&deploy.note)
             .bind(&deploy.author)
-            .bind(&deploy.created_at);
+            .bind(&deploy.created_at)
+            .bind(deploy.before.map(|before| long(before.instances)))
+            .bind(deploy.before.map(|before| long(before.stopped)))
+            .bind(&deploy.paused)
+            .bind(long(deploy.paused_ms));
         self.execute(query).await.map(|_| ())
     }
 
@@ -118,8 +122,12 @@ impl Session {
         if !self.deploy_end(app, number, state, failure).await? {
             return Ok(false);
         }
-        if let Some(Deploy { build: Some(build), .. }) = self.deploy(app, number).await? {
+        let Some(deploy) = self.deploy(app, number).await? else { return Ok(true) };
+        if let Some(build) = deploy.build {
             self.build_give_up(build, &format!("deploy {number} of {app} has ended: {state}")).await?;
+        }
+        if state == DeployState::Cancelled {
+            self.take_back(&deploy).await?;
         }
         Ok(true)
     }
@@ -186,6 +194,12 @@ async fn fail(session: &mut Session, app: &AppName, number: DeployNo, failure: F
     Ok(true)
 }
 
+/// Deploys of an older program have no such columns' values.
+fn wanted_from(row: &AnyRow) -> Result<Option<Wanted>, StoreError> {
+    let stopped = row.number_opt::<i64>("before_stopped")?;
+    Ok(row.number_opt("before_instances")?.map(|instances| Wanted { instances, stopped: stopped == Some(1) }))
+}
+
 pub(crate) fn deploy_from(row: &AnyRow) -> Result<Deploy, StoreError> {
     Ok(Deploy {
         app: row.parsed("app")?,
@@ -195,6 +209,7 @@ pub(crate) fn deploy_from(row: &AnyRow) -> Result<Deploy, StoreError> {
         phase: row.parsed("phase")?,
         strategy: row.parsed("strategy")?,
         from: row.number_opt("from_release")?.map(ReleaseNo),
+        before: wanted_from(row)?,
         to: row.number_opt("to_release")?.map(ReleaseNo),
         generation: row.number("generation")?,
         build: row.number_opt("build")?.map(BuildId),
@@ -202,6 +217,8 @@ pub(crate) fn deploy_from(row: &AnyRow) -> Result<Deploy, StoreError> {
         spent_ms: row.number("spent_ms")?,
         deadline_ms: row.number("deadline_ms")?,
         failed_starts: row.number("failed_starts")?,
+        paused: row.text_opt("paused")?,
+        paused_ms: row.number("paused_ms")?,
         failure: row.json_opt("failure")?,
         note: row.text("note")?,
         author: row.text("author")?,

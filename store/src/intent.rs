@@ -4,7 +4,7 @@
 use dinp_common::api::Settings;
 use dinp_common::app::{App, AppKind, Backoff};
 use dinp_common::build::BuildId;
-use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::digest::Digest;
 use dinp_common::event::Severity;
 use dinp_common::kind::Kind;
@@ -107,7 +107,7 @@ async fn begin_noted(session: &mut Session, mut intent: Intent) -> Result<Deploy
 }
 
 async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentError> {
-    let app = wanted_app(session, &intent).await?;
+    let (app, wanted) = wanted_app(session, &intent).await?;
     let before = session.deploy_newest(&app.name).await?;
     let number = DeployNo(before.as_ref().map_or(0, |deploy| deploy.number.0) + 1);
     // Above what the last deploy used too: what a failed or superseded restart has left is not new.
@@ -120,7 +120,8 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
     }
     if let Some(before) = carried {
         let deploy = Deploy { number, note: intent.note, author: intent.author, created_at: clock::now(), ..before };
-        return insert(session, Deploy { kind: intent.kind, spent_ms: 0, deadline_ms: intent.deadline_ms, ..deploy }).await;
+        let fresh = Deploy { kind: intent.kind, spent_ms: 0, paused_ms: 0, deadline_ms: intent.deadline_ms, ..deploy };
+        return insert(session, fresh).await;
     }
     let (to, phase, build) = match (intent.release, intent.build) {
         (Some(new), _) => (Some(session.release_insert(&app.name, new.by(&intent.author)).await?), DeployPhase::Rollout, None),
@@ -135,6 +136,8 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
         phase,
         strategy: intent.strategy,
         from: app.live,
+        // What a deploy before it left unfinished was never reached, so there is no returning to it.
+        before: before.map_or(wanted, |before| before.before),
         to,
         generation,
         build,
@@ -142,6 +145,8 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
         spent_ms: 0,
         deadline_ms: intent.deadline_ms,
         failed_starts: 0,
+        paused: None,
+        paused_ms: 0,
         failure: None,
         note: intent.note,
         author: intent.author,
@@ -151,11 +156,13 @@ async fn begin(session: &mut Session, intent: Intent) -> Result<Deploy, IntentEr
 }
 
 /// Another number of instances is no other wish for what they run: a scale takes over what the deploy before it was
-/// doing, its build or its rollout, instead of turning it back.
+/// doing, its build or its rollout, instead of turning it back. What people hold back is not taken over: it would go
+/// on though nobody let it, so the scale is of the live release.
 fn carries_on(intent: &Intent, before: &Deploy) -> bool {
     let moves_to_a_release =
         matches!(before.kind, DeployKind::Release | DeployKind::Rollback | DeployKind::Restart | DeployKind::Scale);
-    intent.kind == DeployKind::Scale && intent.release.is_none() && intent.build.is_none() && moves_to_a_release
+    let of_instances_alone = intent.kind == DeployKind::Scale && intent.release.is_none() && intent.build.is_none();
+    of_instances_alone && moves_to_a_release && before.paused.is_none()
 }
 
 async fn insert(session: &mut Session, deploy: Deploy) -> Result<Deploy, IntentError> {
@@ -165,8 +172,8 @@ async fn insert(session: &mut Session, deploy: Deploy) -> Result<Deploy, IntentE
     Ok(deploy)
 }
 
-/// The app as the intent leaves it, stored.
-async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<App, IntentError> {
+/// The app as the intent leaves it, stored; and what was wanted of it before.
+async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<(App, Option<Wanted>), IntentError> {
     let name = &intent.app;
     let stored = session.app(name).await?;
     let current = stored.as_ref().map_or(0, |app| app.revision);
@@ -183,6 +190,7 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<App, Inten
     if let Some(base) = intent.based_on.filter(|base| live != Some(*base)) {
         return Err(IntentError::Live { app: name.clone(), base });
     }
+    let before = stored.as_ref().map(|app| Wanted { instances: app.instances, stopped: app.stopped });
     let exists = stored.is_some();
     let mut app = stored.unwrap_or_else(|| new_app(name));
     app.revision += 1;
@@ -194,7 +202,7 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<App, Inten
     } else {
         session.app_insert(&app).await?;
     }
-    Ok(app)
+    Ok((app, before))
 }
 
 fn new_app(name: &AppName) -> App {

@@ -96,6 +96,7 @@ impl Failure {
         let see = format!("dinp why {}", view.app);
         match (view.state, &view.failure) {
             (DeployState::Superseded, _) => Self::new(Exit::Conflict, words::superseded(view)).see(see),
+            (DeployState::Cancelled, _) => Self::new(Exit::Conflict, words::cancelled(view)).now(&view.step).see(see),
             (_, Some(failure)) => Self::of_cause(view, failure).see(see),
             _ => Self::new(Exit::Failed, words::ended(view)).see(see),
         }

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 pub(crate) mod files;
 mod follow;
+mod hold;
 mod logs;
 mod open;
 mod output;
@@ -60,6 +61,9 @@ async fn dispatch(session: &Session, command: User) -> Result<(), Failure> {
         User::Env(args) => env::run(session, args).await,
         User::Releases(named) => apps::releases(session, named).await,
         User::Rollback(args) => change::rollback(session, args).await,
+        User::Cancel(named) => hold::cancel(session, named).await,
+        User::Pause(args) => hold::pause(session, args).await,
+        User::Resume(args) => hold::resume(session, args).await,
         User::Restart(args) => change::restart(session, args).await,
         User::Stop(args) => change::stop(session, args).await,
         User::Start(args) => change::start(session, args).await,

@@ -188,6 +188,23 @@ pub fn superseded(view: &DeployView) -> String {
     format!("deploy {} of {} was superseded by a newer change", view.number, view.app)
 }
 
+/// A deploy that people held back or cancelled.
+pub fn held(view: &DeployView) -> String {
+    format!("deploy {} of {}: {}", view.number, view.app, view.step)
+}
+
+pub fn resume_or_cancel(view: &DeployView) -> String {
+    format!("it goes on with: dinp resume {0}   or ends with: dinp cancel {0}", view.app)
+}
+
+pub fn no_deploy(app: &AppName) -> String {
+    format!("{app} has no deploy under way")
+}
+
+pub fn cancelled(view: &DeployView) -> String {
+    format!("deploy {} of {} was cancelled", view.number, view.app)
+}
+
 pub fn ended(view: &DeployView) -> String {
     debug_assert!(view.state != DeployState::Succeeded);
     format!("deploy {} of {} ended as {}", view.number, view.app, view.state)

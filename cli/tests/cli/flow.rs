@@ -224,3 +224,46 @@ fn sha256(content: &[u8]) -> String {
     use sha2::{Digest as _, Sha256};
     dinp_common::digest::Digest::from_sha256(Sha256::digest(content).into()).to_string()
 }
+
+#[test]
+fn a_deploy_is_paused_resumed_and_cancelled() {
+    let running = DeployView { to: Some(ReleaseNo(4)), ..view(DeployState::Running, DeployPhase::Rollout) };
+    let after = |state, step: &str| DeployView { state, step: step.to_owned(), ..running.clone() };
+    let start =
+        |view: DeployView| Server::start(Script { deploys: VecDeque::from([running.clone(), view]), ..Script::default() });
+
+    let server = start(after(DeployState::Running, "paused by admin: errors; 0 of 1 are ready"));
+    let said = User::of(&server.url).run(&["pause", "shop", "--reason", "errors"]);
+    expect![[r#"
+        deploy #4 of shop: paused by admin: errors; 0 of 1 are ready
+        --- stderr
+        shop (URL)
+        it goes on with: dinp resume shop   or ends with: dinp cancel shop
+        --- exit 0
+    "#]]
+    .assert_eq(&said.all());
+    assert_eq!(server.asked(), ["pause 4 {\"reason\":\"errors\"}"]);
+
+    let server = start(after(DeployState::Succeeded, "done"));
+    let said = User::of(&server.url).run(&["resume", "-a", "shop"]);
+    assert_eq!((said.code, server.asked()[0].as_str()), (0, "resume 4 "), "{}", said.all());
+
+    let server = start(after(DeployState::Cancelled, "cancelled; v3 still serves all traffic"));
+    expect![[r#"
+        deploy #4 of shop: cancelled; v3 still serves all traffic
+        --- stderr
+        shop (URL)
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["cancel", "shop"]).all());
+    // Whoever waits for it hears that somebody else has cancelled it.
+    expect![[r#"
+        --- stderr
+        shop (URL)
+        error: deploy #4 of shop was cancelled
+          now:  cancelled; v3 still serves all traffic
+          see:  dinp why shop
+        --- exit 5
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["resume", "shop"]).all());
+}

@@ -76,9 +76,10 @@ fn router(script: Arc<Mutex<Script>>) -> Router {
     Router::new()
         .route("/v1/whoami", get(whoami))
         .route("/v1/artifacts", put(upload))
-        .route("/v1/apps/{app}/deploys", post(change))
+        .route("/v1/apps/{app}/deploys", post(change).get(deploys))
         .route("/v1/apps/{app}/scale", post(change))
         .route("/v1/apps/{app}/deploys/{n}", get(deploy))
+        .route("/v1/apps/{app}/deploys/{n}/{verb}", post(held))
         .route("/v1/apps/{app}/instances", get(instances))
         .route("/v1/builds/{id}", get(async || json(&build(BuildState::Succeeded))))
         .route("/v1/builds/{id}/log", get(log))
@@ -125,6 +126,20 @@ async fn change(State(script): Shared, Path(_): Path<String>, request: Request) 
     let mut script = script.lock().expect("unpoisoned");
     script.asked.push(format!("{asked} {}", String::from_utf8_lossy(&body)));
     (StatusCode::ACCEPTED, json(&script.deploys[0])).into_response()
+}
+
+async fn deploys(State(script): Shared) -> Response {
+    json(&Page { items: vec![script.lock().expect("unpoisoned").deploys[0].clone()], next_cursor: None })
+}
+
+/// What was asked of a deploy; it answers as it then is.
+async fn held(State(script): Shared, Path((_, n, verb)): Path<(String, u32, String)>, body: String) -> Response {
+    let mut script = script.lock().expect("unpoisoned");
+    script.asked.push(format!("{verb} {n} {body}"));
+    if script.deploys.len() > 1 {
+        script.deploys.pop_front();
+    }
+    json(&script.deploys[0])
 }
 
 async fn deploy(State(script): Shared, Path((_, n)): Path<(String, u32)>) -> Response {
@@ -180,6 +195,7 @@ pub fn view(state: DeployState, phase: DeployPhase) -> DeployView {
         wanted: 1,
         draining: 0,
         step: String::new(),
+        paused: None,
         spent_ms: 0,
         deadline_ms: 300_000,
         failure: None,

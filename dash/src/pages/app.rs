@@ -75,6 +75,9 @@ pub(crate) fn title(detail: &AppDetail) -> String {
     match app.status {
         AppStatus::Running if failed => format!("✗ deploy failed – {}", app.name),
         AppStatus::Running => format!("✓ {release}live – {}", app.name),
+        AppStatus::Deploying if app.last_deploy.as_ref().is_some_and(|deploy| deploy.paused.is_some()) => {
+            format!("‖ paused – {}", app.name)
+        }
         AppStatus::Deploying => format!("⟳ deploying – {}", app.name),
         AppStatus::Degraded => format!("! degraded – {}", app.name),
         AppStatus::Down => format!("✗ down – {}", app.name),

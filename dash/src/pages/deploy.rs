@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use dinp_client::Client;
 use dinp_common::api::{AppDetail, DeployView, InstanceView};
-use dinp_common::deploy::{DeployKind, DeployNo, DeployState};
+use dinp_common::deploy::{DeployKind, DeployNo, DeployState, Strategy};
 use dinp_common::name::AppName;
 use maud::{Markup, html};
 
@@ -69,6 +69,7 @@ fn seen(detail: &AppDetail, deploy: &DeployView) -> Seen {
 fn title(deploy: &DeployView) -> String {
     let app = &deploy.app;
     match (deploy.state, deploy.to) {
+        (DeployState::Running, _) if deploy.paused.is_some() => format!("‖ paused – {app}"),
         (DeployState::Running, _) => format!("⟳ deploying – {app}"),
         (DeployState::Succeeded, Some(to)) => format!("✓ {to} live – {app}"),
         (DeployState::Succeeded, None) => format!("✓ done – {app}"),
@@ -82,13 +83,28 @@ fn head(deploy: &DeployView) -> Markup {
     html! {
         div.head {
             h1 { "Deploy " (deploy.number) " of " (deploy.app) }
-            (status::deploy(deploy.state))
+            (status::deploy(deploy))
             span.muted {
                 @if deploy.from.is_some() || deploy.to.is_some() { (releases::change(deploy)) " · " }
                 (parts::duration(deploy.spent_ms))
             }
+            @if deploy.state == DeployState::Running && deploy.kind != DeployKind::Delete { div.actions { (holds(deploy)) } }
         }
         p.lede { (deploy.note) " · " (deploy.author) " · " (parts::ago(&deploy.created_at)) }
+    }
+}
+
+/// What can be done about a deploy that is under way.
+fn holds(deploy: &DeployView) -> Markup {
+    let post = |verb: &str| format!("{}/{verb}", path::deploy(&deploy.app, deploy.number));
+    let can_pause = deploy.strategy == Strategy::Rolling && deploy.kind != DeployKind::Stop;
+    html! {
+        @if deploy.paused.is_some() {
+            form method="post" action=(post("resume")) { button.primary type="submit" { "Resume" } }
+        } @else if can_pause {
+            form method="post" action=(post("pause")) { button type="submit" { "Pause" } }
+        }
+        form method="post" action=(post("cancel")) { button type="submit" { "Cancel deploy" } }
     }
 }
 
@@ -103,7 +119,7 @@ fn outcome(deploy: &DeployView) -> Markup {
                 }
             }
             DeployState::Succeeded => { (success(deploy)) }
-            DeployState::Cancelled => { div.callout { p { "This deploy was cancelled. " (deploy.step) } } }
+            DeployState::Cancelled => { div.callout { p { (parts::sentence(&deploy.step)) } } }
             DeployState::Superseded => { div.callout { p { "A newer change replaced this one before it was done. " (deploy.step) } } }
         }
     }

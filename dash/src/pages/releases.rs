@@ -120,7 +120,7 @@ fn deploy_row(each: &DeployView) -> Markup {
     html! {
         tr id={ "d-" (each.number.0) } {
             td data-label="Deploy" { a.name href=(path::deploy(&each.app, each.number)) { (each.number) } }
-            td data-label="State" { (status::deploy(each.state)) }
+            td data-label="State" { (status::deploy(each)) }
             td data-label="What" {
                 div {
                     (each.note)

@@ -176,7 +176,7 @@ pub(crate) fn banner(deploy: &DeployView) -> Markup {
             DeployState::Running => {
                 div.callout {
                     div.row {
-                        (status::badge(status::Tone::Busy, "Deploying"))
+                        (status::under_way(deploy, "Deploying"))
                         span { (deploy.note) " · " (progress(deploy)) }
                         a href=(href) { "Follow deploy " (deploy.number) }
                     }

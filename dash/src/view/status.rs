@@ -1,5 +1,6 @@
 //! A status is a dot and a word, never a colour alone.
 
+use dinp_common::api::DeployView;
 use dinp_common::app::AppStatus;
 use dinp_common::deploy::DeployState;
 use dinp_common::instance::InstanceStatus;
@@ -77,6 +78,14 @@ pub(crate) fn instance(status: InstanceStatus) -> Markup {
     badge(of_instance(status), status.as_str())
 }
 
-pub(crate) fn deploy(state: DeployState) -> Markup {
-    badge(of_deploy(state), state.as_str())
+pub(crate) fn deploy(deploy: &DeployView) -> Markup {
+    match deploy.state {
+        DeployState::Running => under_way(deploy, deploy.state.as_str()),
+        state => badge(of_deploy(state), state.as_str()),
+    }
+}
+
+/// A deploy that people hold back is under way and does not move: neither busy nor broken.
+pub(crate) fn under_way(deploy: &DeployView, word: &str) -> Markup {
+    if deploy.paused.is_some() { badge(Tone::Warn, "Paused") } else { badge(Tone::Busy, word) }
 }

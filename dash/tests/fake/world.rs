@@ -206,6 +206,7 @@ impl World {
             wanted: view.instances_wanted.max(1),
             draining: 0,
             step: String::new(),
+            paused: None,
             spent_ms: 0,
             deadline_ms: 300_000,
             failure: None,

@@ -10,7 +10,7 @@ use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
 
-use super::{Target, partition, withdraw};
+use super::{Target, partition, pause, withdraw};
 use crate::bucket::Bucket;
 use crate::plan::{About, Member, Pass};
 
@@ -30,13 +30,17 @@ pub(super) fn advance(
         } else if app.stopped {
             "the app is stopped"
         } else if target.release.is_none() {
-            "its deploy failed and no release was good before"
+            "its deploy did not succeed and no release was good before"
         } else {
             "no instance is wanted"
         };
         new.iter().chain(&old).for_each(|member| withdraw::one(pass, member, why));
         return None;
     };
+    if target.paused {
+        pause::keep(pass, app, target, backoff, &new, &old);
+        return None;
+    }
     if target.strategy == Strategy::Recreate {
         old.iter().for_each(|member| withdraw::one(pass, member, "it goes before the new release starts (strategy recreate)"));
         let waiting = members.iter().filter(|member| !target.is(member.instance) && !is_gone(member)).count();
@@ -51,11 +55,24 @@ pub(super) fn advance(
         withdraw::extra(pass, app, target, &new);
     }
     let kept = keep_strength(pass, app, target, backoff, &new, &old);
-    let missing = missing(pass, target, &new, old.len() + kept);
+    start_missing(pass, app, target, backoff, &new, old.len() + kept)
+}
+
+/// Starts what is missing of the target beside so many `old` ones; answers why one found no room, if so.
+pub(super) fn start_missing(
+    pass: &mut Pass<'_>,
+    app: &App,
+    target: &Target,
+    backoff: Backoff,
+    new: &[&Member<'_>],
+    old: usize,
+) -> Option<String> {
+    let release = target.release?;
+    let missing = missing(pass, target, new, old);
     if missing > 0 && (app.live, app.generation) == (Some(release), target.generation) && waits(pass, app, backoff) {
         return None;
     }
-    let numbers = free_numbers(pass, target, &new, missing);
+    let numbers = free_numbers(pass, target, new, missing);
     place(pass, app, release, target.generation, numbers)
 }
 
@@ -80,7 +97,7 @@ fn waits(pass: &mut Pass<'_>, app: &App, backoff: Backoff) -> bool {
 
 /// While a new release proves itself, what the live one loses is replaced: the new one may be bad. Answers how many
 /// were started.
-fn keep_strength(
+pub(super) fn keep_strength(
     pass: &mut Pass<'_>,
     app: &App,
     target: &Target,

@@ -69,6 +69,9 @@ pub(super) fn succeed_or_wait(
         succeed(pass, app, deploy, target);
         return;
     }
+    if target.paused {
+        return;
+    }
     let spent_ms = deploy.spent_ms + pass.input.elapsed_ms;
     if spent_ms >= deploy.deadline_ms {
         let (new, _) = partition(pass, target, members);

@@ -25,6 +25,8 @@ pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, me
         let instance = member.instance;
         match &member.bucket {
             Bucket::Starting { healthy: true } => prove(pass, instance),
+            // A pause takes nothing off the time it has to become healthy.
+            Bucket::Starting { healthy: false } if target.paused && target.is(instance) => {}
             Bucket::Starting { healthy: false } => spend(pass, instance),
             Bucket::Ready if instance.spent_ms > 0 => {
                 pass.plan.change(Change::Spend { instance: instance.id.clone(), spent_ms: 0 });

@@ -68,6 +68,9 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         }
         ["scale", app, instances] => drop(world.scale(&app_name(app), number(instances))),
         [verb @ ("restart" | "stop" | "start" | "delete"), app] => wish(world, verb, &app_name(app)),
+        ["cancel", app] => assert!(world.cancel(&app_name(app)), "a deploy of {app} is under way"),
+        ["pause", app, why @ ..] => world.pause(&app_name(app), Some(&why.join(" "))),
+        ["resume", app] => world.pause(&app_name(app), None),
         ["exit", label, code] => world.exit(&instance(label), i64::from(number(code))),
         ["sick", label, why @ ..] => container(world, &instance(label)).sick = Some(why.join(" ")),
         ["well", label] => container(world, &instance(label)).sick = None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dinp_common::deploy::DeployState;
 use dinp_common::event::Severity;
 use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::AppName;
@@ -43,8 +44,8 @@ impl Timeline {
     /// Takes in one pass.
     pub fn passed(&mut self, world: &World, plan: &Plan) {
         for (app, number, state, _) in &world.finished[self.finished..] {
-            if *state == dinp_common::deploy::DeployState::Superseded {
-                self.say(world, format!("deploy {number} of {app} superseded"));
+            if matches!(state, DeployState::Superseded | DeployState::Cancelled) {
+                self.say(world, format!("deploy {number} of {app} {state}"));
             }
         }
         self.finished = world.finished.len();
@@ -72,6 +73,7 @@ impl Timeline {
             Change::Move { instance, want: Want::Stop, reason } => format!("{instance} stops: {reason}"),
             Change::Prove { instance, .. } => format!("{instance} is healthy"),
             Change::Forget { instance } => format!("{instance} is forgotten, its address free"),
+            Change::Finish { state: DeployState::Cancelled, .. } => return None, // Said where it is counted as ended.
             Change::Finish { app, deploy, state, failure: None } => format!("deploy {deploy} of {app} {state}"),
             Change::Finish { app, deploy, state, failure: Some(failure) } => {
                 let (cause, why, now, fix) = (failure.cause, &failure.why, &failure.now, &failure.fix);
@@ -86,7 +88,7 @@ impl Timeline {
             }
             Change::Erase { app } => format!("the record of {app} is erased"),
             Change::Note(note) if note.severity == Severity::Warning => format!("warning {}: {}", note.kind, note.text),
-            Change::Spend { .. } | Change::Progress { .. } | Change::Note(_) => return None,
+            Change::Spend { .. } | Change::Progress { .. } | Change::Held { .. } | Change::Note(_) => return None,
         })
     }
 

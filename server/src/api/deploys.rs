@@ -186,8 +186,8 @@ pub struct WaitQuery {
 
 #[derive(Debug, serde::Deserialize)]
 pub struct DeployPath {
-    app: AppName,
-    number: u32,
+    pub app: AppName,
+    pub number: u32,
 }
 
 /// One deploy; with `wait`, when it has ended or the wait is over.

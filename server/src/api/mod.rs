@@ -16,6 +16,7 @@ mod env;
 mod events;
 mod extract;
 mod guard;
+mod hold;
 mod idempotency;
 mod layers;
 mod logs;

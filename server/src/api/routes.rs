@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::state::AppState;
 use super::{
-    agent, apps, artifacts, bases, builder, builds, changes, deploys, env, events, guard, idempotency, layers, logs, nodes,
+    agent, apps, artifacts, bases, builder, builds, changes, deploys, env, events, guard, hold, idempotency, layers, logs, nodes,
 };
 use super::{problem, releases, sessions, system, tokens, watch};
 
@@ -72,6 +72,9 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(env::env_get, env::env_change))
         .routes(routes!(deploys::deploy_create, deploys::deploy_list))
         .routes(routes!(deploys::deploy_get))
+        .routes(routes!(hold::deploy_cancel))
+        .routes(routes!(hold::deploy_pause))
+        .routes(routes!(hold::deploy_resume))
         .routes(routes!(changes::scale))
         .routes(routes!(changes::restart))
         .routes(routes!(changes::rollback))

@@ -15,6 +15,8 @@ const STOP_GRACE_MOST: u32 = 3_600;
 const TIMEOUT_MOST: u32 = 86_400;
 /// Characters of a health check's path.
 const PATH_LENGTH: usize = 1_024;
+/// Characters of a reason: it stands in one line beside the status.
+const REASON_LENGTH: usize = 200;
 
 pub fn settings(settings: &Settings) -> ApiResult<()> {
     settings.instances.map_or(Ok(()), |n| instances("/settings/instances", n))?;
@@ -44,6 +46,14 @@ pub fn instances(pointer: &str, n: u32) -> ApiResult<()> {
 pub fn memory(pointer: &str, size: MiB) -> ApiResult<()> {
     let least = MiB(limits::MEMORY_MIN_MIB);
     if size >= least { Ok(()) } else { Err(refused(pointer, format!("{size} is too little memory; {least} is the least"))) }
+}
+
+/// Words of people's that others read in one line.
+pub fn reason(pointer: &str, text: &str) -> ApiResult<()> {
+    if text.chars().count() <= REASON_LENGTH && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(refused(pointer, format!("a reason is one line of at most {REASON_LENGTH} characters")))
 }
 
 fn health(check: &HealthCheck) -> ApiResult<()> {

@@ -51,6 +51,7 @@ pub fn deploy_view(deploy: &Deploy, told: Told<'_>) -> DeployView {
         wanted: progress.wanted,
         draining: progress.draining,
         step,
+        paused: deploy.paused.clone().filter(|_| !deploy.state.is_final()),
         spent_ms: deploy.spent_ms,
         deadline_ms: deploy.deadline_ms,
         failure: deploy.failure.clone(),
@@ -94,6 +95,7 @@ fn is_new(deploy: &Deploy, instance: &Instance) -> bool {
 
 fn step(deploy: &Deploy, told: &Told<'_>, progress: &Progress) -> String {
     match deploy.state {
+        DeployState::Running if deploy.paused.is_some() => held(deploy, progress),
         DeployState::Running => match deploy.phase {
             DeployPhase::Build => building(told.build.as_ref()),
             DeployPhase::Rollout => rolling(deploy, told.snapshot, progress),
@@ -104,8 +106,27 @@ fn step(deploy: &Deploy, told: &Told<'_>, progress: &Progress) -> String {
         }
         DeployState::Succeeded => "done".to_owned(),
         DeployState::Failed => deploy.failure.as_ref().map_or_else(|| "failed".to_owned(), |failure| failure.why.clone()),
-        DeployState::Cancelled => "cancelled".to_owned(),
+        DeployState::Cancelled => cancelled(deploy, told, progress),
         DeployState::Superseded => "replaced by a later change".to_owned(),
+    }
+}
+
+fn held(deploy: &Deploy, progress: &Progress) -> String {
+    let why = deploy.paused.as_deref().unwrap_or_default();
+    match deploy.phase {
+        DeployPhase::Build => format!("{why}; the build goes on, and nothing starts until it is resumed"),
+        DeployPhase::Rollout => {
+            format!("{why}; {} of {} are ready, and nothing moves until it is resumed", progress.ready, progress.wanted)
+        }
+    }
+}
+
+fn cancelled(deploy: &Deploy, told: &Told<'_>, progress: &Progress) -> String {
+    let returns = deploy.from.filter(|_| progress.placed > 0 && deploy.from != deploy.to);
+    match (returns, told.app.filter(|_| told.newest)) {
+        (Some(from), _) => format!("cancelled; {from} takes all traffic again as soon as it is back at full strength"),
+        (None, Some(app)) => format!("cancelled; {}", super::still(app)),
+        (None, None) => "cancelled".to_owned(),
     }
 }
 

@@ -229,3 +229,42 @@ fn sealed_values_are_never_answered() {
     let json = serde_json::to_string(&env_view(&env)).expect("json");
     assert!(json.contains("open") && !json.contains("secret"), "{json}");
 }
+
+#[test]
+fn a_paused_deploy_names_who_holds_it_and_a_cancelled_one_what_serves() {
+    let scene = Scene::new(1).serving("aaa111", 3).serving("bbb222", 4).hold("paused by ann; it goes on with: dinp resume hello");
+    let paused = Deploy { paused: Some("paused by ann: errors".into()), ..deploy(DeployState::Running) };
+    check(
+        &scene,
+        &app(1),
+        Some(&paused),
+        expect![[r#"
+        Deploying 2/1: deploy of hello: paused by ann: errors; 1 of 1 are ready, and nothing moves until it is resumed
+        #4 running: 1/1 ready, 0 draining: paused by ann: errors; 1 of 1 are ready, and nothing moves until it is resumed
+        aaa111 Running: takes traffic
+        bbb222 Running: takes traffic
+    "#]],
+    );
+    check(
+        &scene,
+        &app(1),
+        Some(&deploy(DeployState::Cancelled)),
+        expect![[r#"
+        Running 2/1: 1 instance of v3 takes traffic
+        #4 cancelled: 1/1 ready, 0 draining: cancelled; v3 takes all traffic again as soon as it is back at full strength
+        aaa111 Running: takes traffic
+        bbb222 Running: takes traffic
+    "#]],
+    );
+    let back = Scene::new(1).serving("aaa111", 3);
+    check(
+        &back,
+        &app(1),
+        Some(&deploy(DeployState::Cancelled)),
+        expect![[r#"
+        Running 1/1: 1 instance of v3 takes traffic
+        #4 cancelled: 0/1 ready, 0 draining: cancelled; v3 still serves all traffic
+        aaa111 Running: takes traffic
+    "#]],
+    );
+}

@@ -36,6 +36,10 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0002_01_release_cpu"),
     step!("sqlite", "0002_02_release_placement"),
     step!("sqlite", "0002_03_token_origins"),
+    step!("sqlite", "0003_01_deploys_before_instances"),
+    step!("sqlite", "0003_02_deploys_before_stopped"),
+    step!("sqlite", "0003_03_deploys_paused"),
+    step!("sqlite", "0003_04_deploys_paused_ms"),
 ];
 
 /// In the order of their names.
@@ -59,4 +63,8 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0002_01_release_cpu"),
     step!("mysql", "0002_02_release_placement"),
     step!("mysql", "0002_03_token_origins"),
+    step!("mysql", "0003_01_deploys_before_instances"),
+    step!("mysql", "0003_02_deploys_before_stopped"),
+    step!("mysql", "0003_03_deploys_paused"),
+    step!("mysql", "0003_04_deploys_paused_ms"),
 ];

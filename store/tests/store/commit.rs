@@ -21,6 +21,7 @@ fn label(change: &Change) -> &'static str {
         Change::Spend { .. } => "spend",
         Change::Forget { .. } => "forget",
         Change::Progress { .. } => "progress",
+        Change::Held { .. } => "held",
         Change::Finish { .. } => "finish",
         Change::Live { .. } => "live",
         Change::Backoff { .. } => "backoff",
@@ -38,6 +39,7 @@ fn life() -> Vec<Change> {
         Change::Spend { instance: id(), spent_ms: 700 },
         Change::Prove { instance: id(), address: "10.77.0.2:8080".parse().expect("an address") },
         Change::Progress { app: app(), deploy, spent_ms: 900, failed_starts: 2 },
+        Change::Held { app: app(), deploy, paused_ms: 300 },
         Change::Live { app: app(), release: ReleaseNo(1), generation: 0 },
         Change::Finish { app: app(), deploy, state: DeployState::Succeeded, failure: None },
         Change::Backoff { app: app(), backoff: Backoff { crashes: 3, wait_ms: 4_000, calm_ms: 5 } },
@@ -72,14 +74,14 @@ on_both! {
             seen.insert(label(change));
             before = once;
         }
-        assert_eq!(seen.len(), 10, "every variant but the note: {seen:?}");
+        assert_eq!(seen.len(), 11, "every variant but the note: {seen:?}");
     }
 
     async fn a_life_leaves_the_values_it_wrote(db: Database) {
         deployed(&db.store, "shop", 1).await;
         let fence = leader(&db.store).await;
         let next = db.store.desired_load().await.expect("reads").next_instance;
-        db.store.commit(&fence, &life()[..7]).await.expect("writes");
+        db.store.commit(&fence, &life()[..8]).await.expect("writes");
         let desired = db.store.desired_load().await.expect("reads");
         let [instance] = desired.instances.as_slice() else { panic!("one instance: {desired:?}") };
         assert_eq!((instance.proven, instance.spent_ms, instance.want), (true, 0, Want::Run), "its phase began anew");
@@ -90,8 +92,9 @@ on_both! {
         assert!(desired.deploys.is_empty(), "it has ended");
         let deploy = db.store.deploy_get(&name("shop"), DeployNo(1)).await.expect("reads").expect("is kept");
         assert_eq!((deploy.state, deploy.spent_ms, deploy.failed_starts), (DeployState::Succeeded, 900, 2));
+        assert_eq!(deploy.paused_ms, 300);
 
-        db.store.commit(&fence, &life()[7..9]).await.expect("writes");
+        db.store.commit(&fence, &life()[8..10]).await.expect("writes");
         let [instance] = &db.store.instance_list_by_app(&name("shop")).await.expect("reads")[..] else { panic!("one") };
         assert_eq!((instance.want, instance.spent_ms, instance.reason.as_str()), (Want::Drain, 80, "scaled down"));
     }
@@ -126,7 +129,7 @@ on_both! {
     async fn what_people_overtook_is_left_out(db: Database) {
         deployed(&db.store, "shop", 1).await;
         let fence = leader(&db.store).await;
-        db.store.commit(&fence, &life()[..6]).await.expect("writes");
+        db.store.commit(&fence, &life()[..7]).await.expect("writes");
         let second = deployed(&db.store, "shop", 2).await;
         let restart = Intent { instances: Some(3), ..intent("shop", DeployKind::Restart) };
         let third = db.store.deploy_begin(restart).await.expect("begins");

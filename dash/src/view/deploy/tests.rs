@@ -35,6 +35,7 @@ fn deploy(state: DeployState, phase: DeployPhase, ready: u32) -> DeployView {
         wanted: 2,
         draining: 0,
         step: String::new(),
+        paused: None,
         spent_ms: 0,
         deadline_ms: 0,
         failure: None,

@@ -1,6 +1,6 @@
 //! Any order of wishes, faults and repairs.
 
-use dinp_common::deploy::{DeployPhase, Strategy as Rollout};
+use dinp_common::deploy::{Deploy, DeployKind, DeployPhase, Strategy as Rollout};
 use dinp_common::instance::InstanceId;
 use dinp_common::name::{AppName, NodeName, RouterId};
 use dinp_common::plan::{Change, Desired};
@@ -43,6 +43,9 @@ enum Verb {
     Stop,
     Start,
     Delete,
+    Cancel,
+    Pause,
+    Resume,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +71,16 @@ fn faults() -> impl Strategy<Value = Fault> {
 
 fn events() -> impl Strategy<Value = Event> {
     let app = || 0..APPS.len();
-    let verbs = prop_oneof![Just(Verb::Restart), Just(Verb::Rollback), Just(Verb::Stop), Just(Verb::Start), Just(Verb::Delete)];
+    let verbs = prop_oneof![
+        Just(Verb::Restart),
+        Just(Verb::Rollback),
+        Just(Verb::Stop),
+        Just(Verb::Start),
+        Just(Verb::Delete),
+        Just(Verb::Cancel),
+        Just(Verb::Pause),
+        Just(Verb::Resume),
+    ];
     let rollouts = prop_oneof![3 => Just(Rollout::Rolling), 1 => Just(Rollout::Recreate)];
     prop_oneof![
         6 => (app(), 0..=MOST_INSTANCES, 0..MEMORY.len(), behaviours(), rollouts)
@@ -76,7 +88,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => app().prop_map(|app| Event::Build { app }),
         1 => (app(), behaviours()).prop_map(|(app, behaviour)| Event::Built { app, behaviour }),
         2 => (app(), 0..=MOST_INSTANCES).prop_map(|(app, instances)| Event::Scale { app, instances }),
-        3 => (app(), verbs).prop_map(|(app, verb)| Event::Wish { app, verb }),
+        5 => (app(), verbs).prop_map(|(app, verb)| Event::Wish { app, verb }),
         2 => any::<prop::sample::Index>().prop_map(|at| Event::Exit(at.index(64))),
         3 => any::<prop::sample::Index>().prop_map(|at| Event::Sick(at.index(64))),
         2 => any::<prop::sample::Index>().prop_map(|at| Event::Well(at.index(64))),
@@ -112,7 +124,8 @@ proptest! {
             oracle.wished(&world);
             world.step(elapsed, |world, plan| oracle.judge(world, plan));
         }
-        // Nothing is mended: every rollout ends all the same.
+        // Nothing is mended but what people hold back themselves: every rollout ends all the same.
+        APPS.iter().for_each(|app| world.pause(&app_name(app), None));
         for _ in 0..64 {
             world.step(5_000, |world, plan| oracle.judge(world, plan));
         }
@@ -209,13 +222,18 @@ fn apply(world: &mut World, event: Event) {
 
 fn wish(world: &mut World, app: &AppName, verb: Verb, live: Option<dinp_common::release::ReleaseNo>) {
     let there = world.desired.app(app).is_some_and(|app| !app.deleted);
+    let brings_up =
+        |deploy: &Deploy| deploy.strategy == Rollout::Rolling && !matches!(deploy.kind, DeployKind::Stop | DeployKind::Delete);
     match (verb, live) {
         (Verb::Restart, Some(_)) => drop(world.restart(app)),
         (Verb::Rollback, Some(live)) => drop(world.rollback(app, live)),
         (Verb::Start, Some(_)) => drop(world.start(app)),
         (Verb::Stop, _) if there => drop(world.stop(app)),
         (Verb::Delete, _) if there => drop(world.delete(app)),
-        (Verb::Restart | Verb::Rollback | Verb::Start | Verb::Stop | Verb::Delete, _) => {}
+        (Verb::Cancel, _) if there => drop(world.cancel(app)),
+        (Verb::Pause, _) if world.desired.deploy(app).is_some_and(brings_up) => world.pause(app, Some("paused by ann")),
+        (Verb::Resume, _) => world.pause(app, None),
+        (Verb::Restart | Verb::Rollback | Verb::Start | Verb::Stop | Verb::Delete | Verb::Cancel | Verb::Pause, _) => {}
     }
 }
 

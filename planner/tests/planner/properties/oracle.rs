@@ -123,7 +123,7 @@ impl Oracle {
     fn deploys_end(&mut self, world: &World) {
         for deploy in world.desired.deploys.iter().filter(|deploy| deploy.phase == DeployPhase::Rollout) {
             let began = *self.began.entry((deploy.app.clone(), deploy.number)).or_insert(world.now_ms);
-            let spent = world.now_ms - began;
+            let spent = (world.now_ms - began).saturating_sub(deploy.paused_ms);
             assert!(spent <= 300_000 + SLACK_MS, "deploy {} of {} runs for {spent} ms", deploy.number, deploy.app);
         }
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use dinp_common::app::{App, AppKind, Backoff};
-use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::health::HealthCheck;
 use dinp_common::name::{AppName, TeamName};
+use dinp_common::plan::Change;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
+use dinp_planner::apply::apply;
 
 use super::{Behaviour, World};
 
@@ -16,16 +18,16 @@ impl World {
     /// A deploy of a new release.
     pub fn deploy(&mut self, name: &AppName, instances: u32, memory: MiB, behaviour: Behaviour, strategy: Strategy) -> DeployNo {
         self.ensure_app(name);
-        self.change_app(name, |app| (app.instances, app.stopped) = (instances, false));
         let release = self.release(name, memory, behaviour);
-        self.begin(name, DeployKind::Release, Some(release), strategy)
+        let change = |app: &mut App| (app.instances, app.stopped) = (instances, false);
+        self.begin(name, DeployKind::Release, Some(release), strategy, change)
     }
 
     /// A deploy that a builder has to make the image of first.
     pub fn build(&mut self, name: &AppName, instances: u32) -> DeployNo {
         self.ensure_app(name);
-        self.change_app(name, |app| (app.instances, app.stopped) = (instances, false));
-        let number = self.begin(name, DeployKind::Release, None, Strategy::Rolling);
+        let change = |app: &mut App| (app.instances, app.stopped) = (instances, false);
+        let number = self.begin(name, DeployKind::Release, None, Strategy::Rolling, change);
         let deploy = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name).expect("begun");
         (deploy.phase, deploy.to) = (DeployPhase::Build, None);
         number
@@ -44,37 +46,45 @@ impl World {
         let old = &self.desired.releases[&(name.clone(), to)];
         let (memory, behaviour) = (old.spec.memory, self.behaviours[&(name.clone(), to)].clone());
         let release = self.release(name, memory, behaviour);
-        self.begin(name, DeployKind::Rollback, Some(release), Strategy::Rolling)
+        self.begin(name, DeployKind::Rollback, Some(release), Strategy::Rolling, |_| ())
     }
 
     pub fn scale(&mut self, name: &AppName, instances: u32) -> DeployNo {
-        self.change_app(name, |app| app.instances = instances);
-        self.begin(name, DeployKind::Scale, None, Strategy::Rolling)
+        self.begin(name, DeployKind::Scale, None, Strategy::Rolling, |app| app.instances = instances)
     }
 
     pub fn restart(&mut self, name: &AppName) -> DeployNo {
-        let number = self.begin(name, DeployKind::Restart, None, Strategy::Rolling);
+        let number = self.begin(name, DeployKind::Restart, None, Strategy::Rolling, |_| ());
         self.desired.deploys.iter_mut().filter(|deploy| deploy.app == *name).for_each(|deploy| deploy.generation += 1);
         number
     }
 
     pub fn stop(&mut self, name: &AppName) -> DeployNo {
-        self.change_app(name, |app| app.stopped = true);
-        self.begin(name, DeployKind::Stop, None, Strategy::Rolling)
+        self.begin(name, DeployKind::Stop, None, Strategy::Rolling, |app| app.stopped = true)
     }
 
     pub fn start(&mut self, name: &AppName) -> DeployNo {
-        self.change_app(name, |app| app.stopped = false);
-        self.begin(name, DeployKind::Start, None, Strategy::Rolling)
+        self.begin(name, DeployKind::Start, None, Strategy::Rolling, |app| app.stopped = false)
     }
 
     pub fn delete(&mut self, name: &AppName) -> DeployNo {
-        self.change_app(name, |app| app.deleted = true);
-        self.begin(name, DeployKind::Delete, None, Strategy::Rolling)
+        self.begin(name, DeployKind::Delete, None, Strategy::Rolling, |app| app.deleted = true)
     }
 
-    fn change_app(&mut self, name: &AppName, change: impl FnOnce(&mut App)) {
-        change(self.desired.apps.iter_mut().find(|app| app.name == *name).expect("app"));
+    /// Ends the app's deploy as the store does when people cancel it; `false` if none is under way.
+    pub fn cancel(&mut self, name: &AppName) -> bool {
+        let Some(deploy) = self.desired.deploy(name).map(|deploy| deploy.number) else { return false };
+        let finish = Change::Finish { app: name.clone(), deploy, state: DeployState::Cancelled, failure: None };
+        apply(&mut self.desired, &[finish]);
+        self.finished.push((name.clone(), deploy, DeployState::Cancelled, None));
+        true
+    }
+
+    /// Holds the app's deploy back, or lets it go on.
+    pub fn pause(&mut self, name: &AppName, paused: Option<&str>) {
+        if let Some(deploy) = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name) {
+            deploy.paused = paused.map(str::to_owned);
+        }
     }
 
     fn release(&mut self, name: &AppName, memory: MiB, behaviour: Behaviour) -> ReleaseNo {
@@ -112,8 +122,22 @@ impl World {
         }
     }
 
-    fn begin(&mut self, name: &AppName, kind: DeployKind, to: Option<ReleaseNo>, strategy: Strategy) -> DeployNo {
-        let app = self.desired.app(name).expect("app").clone();
+    fn begin(
+        &mut self,
+        name: &AppName,
+        kind: DeployKind,
+        to: Option<ReleaseNo>,
+        strategy: Strategy,
+        change: impl FnOnce(&mut App),
+    ) -> DeployNo {
+        let app = self.desired.apps.iter_mut().find(|app| app.name == *name).expect("app");
+        let now = Wanted { instances: app.instances, stopped: app.stopped };
+        change(app);
+        let app = app.clone();
+        let before = match self.desired.deploy(name) {
+            Some(running) => running.before,
+            None => self.deploys.contains_key(name).then_some(now),
+        };
         for old in self.desired.deploys.iter().filter(|deploy| deploy.app == *name) {
             self.finished.push((name.clone(), old.number, DeployState::Superseded, None));
         }
@@ -129,6 +153,7 @@ impl World {
             phase: DeployPhase::Rollout,
             strategy,
             from: app.live,
+            before,
             to: to.or(app.live),
             generation: app.generation,
             build: None,
@@ -136,6 +161,8 @@ impl World {
             spent_ms: 0,
             deadline_ms: 300_000,
             failed_starts: 0,
+            paused: None,
+            paused_ms: 0,
             failure: None,
             note: "test".into(),
             author: "test".into(),

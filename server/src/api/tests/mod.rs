@@ -4,6 +4,7 @@ mod access;
 mod building;
 mod changes;
 mod document;
+mod hold;
 mod problems;
 mod repeats;
 mod streams;
