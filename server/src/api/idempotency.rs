@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: a POST that arrives twice acts once.
 //!
-//! All that a POST with a key can change is to begin a deploy, which the store notes with the key as it begins. So a
-//! request whose answer was lost, by an error after its commit or with the server, is looked up and not repeated.
+//! What must not happen twice is that a deploy begins, and the store notes it with the key in the same transaction. So a
+//! request whose answer was lost, by an error after its commit or with the server, is looked up and not repeated. To
+//! cancel, pause or resume a deploy by its number twice is to do it once.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
