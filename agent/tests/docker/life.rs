@@ -7,6 +7,8 @@ use dinp_common::fence::FenceRefusal;
 use dinp_common::health::Health;
 use dinp_common::instance::{Seen, Want};
 use dinp_common::wire::{Ask, ImagesKept, ServerMessage};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::lab::{Lab, healthy, id, sample};
 
@@ -48,6 +50,42 @@ async fn a_crash_is_reported_at_once_with_its_output_and_not_restarted() {
     let revision = lab.server.revision;
     lab.server.until("the next level", |view| view.assignment.is_some_and(|at| at.revision == revision)).await;
     assert_eq!(lab.inspect(&lab.container(1)).await.state.and_then(|state| state.running), Some(false));
+    lab.finish().await;
+}
+
+/// What waits for a container's process and tells Docker of its end. Stopped, it tells nobody.
+struct StoppedShim(Pid);
+
+impl StoppedShim {
+    fn of(process: Pid) -> Self {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+        // The command's name stands in parentheses and may hold anything; its state follows, and then its parent.
+        let parent = stat.rsplit_once(')').expect("a name").1.split_whitespace().nth(1).expect("a parent");
+        let shim = Self(Pid::from_raw(parent.parse().expect("a number")));
+        kill(shim.0, Signal::SIGSTOP).expect("stops");
+        shim
+    }
+}
+
+impl Drop for StoppedShim {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGCONT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_reported_before_docker_knows_of_it() {
+    let mut lab = Lab::with_agent("end").await;
+    lab.run_one(1).await;
+    let pid = lab.inspect(&lab.container(1)).await.state.and_then(|state| state.pid).expect("it runs");
+    let process = Pid::from_raw(i32::try_from(pid).expect("a process id"));
+    let shim = StoppedShim::of(process);
+    kill(process, Signal::SIGKILL).expect("kills");
+    let ended =
+        |seen: &Seen| matches!(seen, Seen::Running { health: Health::Unhealthy { last }, .. } if last == "its process has ended");
+    lab.server.until_seen(&id(1), "its end", ended).await;
+    drop(shim);
+    lab.server.until_seen(&id(1), "how it ended", |seen| matches!(seen, Seen::Exited { exit } if exit.code == 137)).await;
     lab.finish().await;
 }
 
