@@ -29,6 +29,11 @@ const LOG_LOOK: Duration = Duration::from_secs(60);
 /// Bytes of one log file, above which it becomes the only old one.
 const LOG_BYTES: u64 = 16 * 1024 * 1024;
 
+/// What glibc's allocator is told (mallopt(3)): two arenas instead of eight for each core, and 128 KiB of free memory kept
+/// at a heap's end rather than twice the largest block ever freed. Ten deploys leave the control plane with 6 MiB of its
+/// own then, instead of 12.
+pub const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+
 /// Keeps both processes until SIGTERM.
 pub async fn run(layout: &Layout) -> Result<()> {
     // A session of its own, so that no terminal's hang-up or Ctrl-C reaches it. It fails only where it is one already.
@@ -92,7 +97,7 @@ fn command(layout: &Layout, role: Role) -> Result<Command> {
         Role::Router => command.arg("router").arg("--config").arg(layout.router_config()),
         Role::Keeper => command.arg("keeper"),
     };
-    command.arg("--state").arg(&layout.state).arg0("dinp");
+    command.arg("--state").arg(&layout.state).arg0("dinp").envs(ALLOCATOR);
     let log = open_log(&log_path(layout, role))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     Ok(command)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::keeper::ALLOCATOR;
 use super::layout::Layout;
 
 /// Seconds beyond the router's own grace before systemd kills it: what it cuts off by itself, it still logs.
@@ -26,7 +27,7 @@ pub fn control(layout: &Layout, program: &Path) -> String {
          WantedBy=multi-user.target\n",
         quoted(program),
         quoted(&layout.state),
-        runtime_directory(layout),
+        environment() + &runtime_directory(layout),
     )
 }
 
@@ -76,9 +77,13 @@ pub fn router(layout: &Layout, program: &Path) -> String {
         quoted(&layout.router_config()),
         quoted(&layout.state),
         dinp_router::Config::default().drain_seconds + STOP_MARGIN,
-        runtime_directory(layout),
+        environment() + &runtime_directory(layout),
         quoted(&layout.router()),
     )
+}
+
+fn environment() -> String {
+    ALLOCATOR.map(|(name, value)| format!("Environment={name}={value}\n")).concat()
 }
 
 /// The folder of sockets is empty after a reboot, and whoever starts first finds it made. It stays when one of the two
