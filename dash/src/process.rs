@@ -30,8 +30,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("the dashboard's address {}", config.listen))?;
     tracing::info!(address = %config.listen, server = config.server, "dashboard listening");
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
-    Ok(())
+    Ok(dinp_daemon::http::serve(listener, app, shutdown).await?)
 }
 
 /// The server's API on this origin: what is asked is handed on, with the caller's own credentials.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -35,7 +34,7 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
     let site = site(&settings, &mut server, shutdown.clone());
     let mut parts = JoinSet::new();
     let stop = shutdown.clone();
-    parts.spawn(async move { ("the listener", serve(listener, site, stop).await) });
+    parts.spawn(async move { ("the listener", dinp_daemon::http::serve(listener, site, stop).await.map_err(Into::into)) });
     let stop = shutdown.clone();
     parts.spawn(async move { ("the server", server.wait(stop).await) });
     let stop = shutdown.clone();
@@ -70,12 +69,6 @@ async fn all_end(mut parts: JoinSet<(&'static str, Result<()>)>, shutdown: &Canc
         shutdown.cancel();
     }
     first
-}
-
-async fn serve(listener: TcpListener, site: axum::Router, shutdown: CancellationToken) -> Result<()> {
-    // The throttle on wrong tokens counts by the caller's address.
-    let service = site.into_make_service_with_connect_info::<SocketAddr>();
-    Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await?)
 }
 
 /// One origin: the pages, and behind them the same API that everybody else gets.

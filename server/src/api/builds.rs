@@ -10,7 +10,7 @@ use dinp_common::api::{BuildLine, BuildView};
 use dinp_common::build::{BuildId, BuildState};
 use dinp_common::problem::Problem;
 use dinp_store::{Build, StoreError};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
 use super::extract::{Asked, Named};
@@ -70,15 +70,17 @@ struct Reading {
 }
 
 impl Reading {
-    fn lines(self) -> impl Stream<Item = BuildLine> + Send {
-        let chunks = stream::unfold(self, |mut reading| async move {
-            let lines = reading.more().await.unwrap_or_else(|error| {
-                tracing::warn!(build = %reading.id, %error, "a build's log cannot be read on");
-                Vec::new()
-            });
-            (!lines.is_empty()).then_some((stream::iter(lines), reading))
-        });
-        chunks.flatten()
+    fn lines(self) -> impl Stream<Item = Result<BuildLine, StoreError>> + Send {
+        streams::spread(stream::unfold(Some(self), |reading| async move {
+            let mut reading = reading?;
+            match reading.more().await {
+                Ok(lines) => (!lines.is_empty()).then_some((Ok(lines), Some(reading))),
+                Err(error) => {
+                    tracing::warn!(build = %reading.id, %error, "a build's log cannot be read on");
+                    Some((Err(error), None))
+                }
+            }
+        }))
     }
 
     /// The next lines; none at the end.

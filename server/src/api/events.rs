@@ -12,7 +12,7 @@ use dinp_common::limits;
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
 use dinp_store::StoreError;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, stream};
 use tokio::sync::broadcast;
 
 use super::extract::Asked;
@@ -77,17 +77,17 @@ struct Following {
 }
 
 impl Following {
-    fn events(self) -> impl Stream<Item = Event> + Send {
-        let chunks = stream::unfold(self, |mut following| async move {
+    fn events(self) -> impl Stream<Item = Result<Event, StoreError>> + Send {
+        streams::spread(stream::unfold(Some(self), |following| async move {
+            let mut following = following?;
             match following.more().await {
-                Ok(events) => Some((stream::iter(events), following)),
+                Ok(events) => Some((Ok(events), Some(following))),
                 Err(error) => {
                     tracing::warn!(%error, "the timeline cannot be read on");
-                    None
+                    Some((Err(error), None))
                 }
             }
-        });
-        chunks.flatten()
+        }))
     }
 
     async fn more(&mut self) -> Result<Vec<Event>, StoreError> {

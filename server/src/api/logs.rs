@@ -70,7 +70,7 @@ pub async fn app_logs(
     let (sink, lines) = mpsc::channel(LINES_WAITING);
     // The task ends with the reader: its channel closes.
     tokio::spawn(async move { if query.follow { reader.follow(sink).await } else { reader.past(sink).await } });
-    Ok(streams::lines(&headers, ReceiverStream::new(lines), &state.shutdown))
+    Ok(streams::lines(&headers, ReceiverStream::new(lines).map(Ok), &state.shutdown))
 }
 
 /// What comes of one instance.

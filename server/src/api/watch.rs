@@ -19,5 +19,5 @@ pub async fn watch(State(state): State<AppState>) -> Response {
         // The queue of a slow reader is bounded: what it missed is read anew, not kept.
         Err(BroadcastStreamRecvError::Lagged(_)) => WatchEvent::Resync,
     });
-    streams::events(stream::once(async { WatchEvent::Resync }).chain(changes), &state.shutdown)
+    streams::events(stream::once(async { WatchEvent::Resync }).chain(changes).map(Ok), &state.shutdown)
 }
