@@ -16,8 +16,8 @@ use crate::instance::{InstanceId, InstanceStatus, Want};
 use crate::kind::{Base, Kind};
 use crate::name::{AppName, EnvKey, NodeName, TeamName};
 use crate::node::{Capacity, NodeStatus};
-use crate::release::ReleaseNo;
 use crate::placement::Placement;
+use crate::release::ReleaseNo;
 use crate::size::{Cpu, MiB};
 use crate::wire::Orphan;
 
@@ -107,6 +107,9 @@ pub struct DeployView {
     pub step: String,
     /// Why people hold it back; null while it goes on.
     pub paused: Option<String>,
+    /// What of it no node can take as the nodes are; it waits until one can, within its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Milliseconds of work so far; and after which it fails.
     pub spent_ms: u64,
     pub deadline_ms: u64,
@@ -175,6 +178,10 @@ pub struct ReleaseView {
     pub image: Image,
     pub build: Option<BuildId>,
     pub memory: MiB,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+    #[serde(default, skip_serializing_if = "Placement::is_anywhere")]
+    pub placement: Placement,
     pub port: u16,
     pub health: HealthCheck,
     /// Names of the environment variables; values are under `/env`.

@@ -8,25 +8,13 @@ use serde::Deserialize;
 use crate::deploy::Strategy;
 use crate::health::HealthCheck;
 use crate::kind::Kind;
-use crate::name::{AppName, EnvKey};
-use crate::size::MiB;
+use crate::name::{AppName, EnvKey, InvalidName};
+use crate::placement::{Placement, Requirement};
+use crate::size::{Cpu, MiB};
 
 /// Keys of later versions, refused by name rather than as typing errors.
-const LATER: &[&str] = &[
-    "team",
-    "secrets",
-    "scale",
-    "domains",
-    "placement",
-    "volumes",
-    "jobs",
-    "alerts",
-    "override",
-    "cpu",
-    "user",
-    "restart",
-    "ignore",
-];
+const LATER: &[&str] =
+    &["team", "secrets", "scale", "domains", "volumes", "jobs", "alerts", "override", "user", "restart", "ignore"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +28,7 @@ pub struct Manifest {
     pub health: Option<Health>,
     #[serde(default)]
     pub deploy: Deploy,
+    pub placement: Option<Where>,
     #[serde(default)]
     pub env: BTreeMap<EnvKey, String>,
 }
@@ -60,6 +49,7 @@ pub struct Artifact {
 pub struct Run {
     pub instances: Option<u32>,
     pub memory: Option<MiB>,
+    pub cpu: Option<Cpu>,
     pub port: Option<u16>,
     pub stop_grace_seconds: Option<u32>,
 }
@@ -93,6 +83,29 @@ impl Health {
 pub struct Deploy {
     pub strategy: Option<Strategy>,
     pub timeout_seconds: Option<u32>,
+}
+
+/// `[placement]`: where instances may stand. An empty table asks for nothing any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Where {
+    /// `disk=ssd`, `zone in a,b`; a node must meet all of them.
+    #[serde(default)]
+    require: Vec<Requirement>,
+    per_node: Option<u32>,
+    /// The same as `per_node = 1`.
+    #[serde(default)]
+    avoid_same_node: bool,
+}
+
+impl Where {
+    pub fn rules(&self) -> Result<Placement, InvalidName> {
+        let per_node = if self.avoid_same_node { Some(1) } else { self.per_node };
+        if self.avoid_same_node && self.per_node.is_some_and(|n| n != 1) {
+            return Err(InvalidName("avoid_same_node and per_node contradict each other; write one of them".to_owned()));
+        }
+        Ok(Placement { per_node, ..Placement::requiring(self.require.iter().cloned())? })
+    }
 }
 
 /// What is wrong with a manifest, and where.
@@ -153,6 +166,10 @@ mod tests {
             [run]
             instances = 2
             memory = "512MiB"
+            cpu = 0.5
+            [placement]
+            require = ["disk=ssd", "zone in a,b"]
+            avoid_same_node = true
             [health]
             kind = "http"
             path = "/health"
@@ -163,6 +180,9 @@ mod tests {
         "#;
         let manifest = Manifest::parse(text).expect("reads");
         assert_eq!(manifest.run.memory, Some(MiB(512)));
+        assert_eq!(manifest.run.cpu, Some(Cpu(500)));
+        let rules = manifest.placement.expect("a table").rules().expect("no contradiction");
+        assert_eq!(rules.to_string(), "disk=ssd, zone in a,b, at most 1 on a node");
         assert_eq!(manifest.health.map(|h| h.check()), Some(HealthCheck::Http { path: "/health".into() }));
         assert_eq!(manifest.deploy.strategy, Some(Strategy::Recreate));
     }

@@ -16,5 +16,6 @@ pub mod plan;
 pub mod policy;
 mod rollout;
 pub mod routes;
+mod standing;
 pub mod table;
 pub mod term;

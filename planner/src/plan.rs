@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dinp_common::app::App;
 use dinp_common::event::Severity;
 use dinp_common::instance::{Instance, Want};
 use dinp_common::name::AppName;
@@ -11,6 +12,7 @@ use crate::bucket::{Bucket, bucket};
 use crate::observed::{Confirmations, Observed};
 use crate::placement::Nodes;
 use crate::policy::Policy;
+use crate::standing::{Standing, Standings};
 use crate::table::Publisher;
 use crate::{observed::Freshness, rollout};
 
@@ -83,7 +85,11 @@ impl<'a> About<'a> {
 pub(crate) struct Pass<'a> {
     pub input: Input<'a>,
     pub confirmations: Confirmations<'a>,
-    pub nodes: Nodes,
+    pub standings: Standings<'a>,
+    /// Made when the first instance is placed: a pass that places none looks at no room.
+    pub nodes: Option<Nodes<'a>>,
+    /// Where in the plan each instance is placed, in the order of placing.
+    pub starts: Vec<usize>,
     pub next_instance: u64,
     /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced.
     pub braked: bool,
@@ -105,28 +111,40 @@ pub fn plan(input: Input<'_>) -> Plan {
     let mut pass = Pass {
         input,
         confirmations: Confirmations::new(publisher, &desired.routers, observed, policy).early(leading_ms, policy),
-        nodes: Nodes::new(desired, observed, leading_ms, policy),
+        standings: Standings::new(desired, observed, leading_ms, policy),
+        nodes: None,
+        starts: Vec::new(),
         next_instance: desired.next_instance,
         braked: observed.mass_loss(&desired.nodes, leading_ms, policy),
         plan: Plan::default(),
     };
-    for app in &desired.apps {
+    for app in smallest_first(desired) {
         rollout::app(&mut pass, app);
     }
+    rollout::place::arrange(&mut pass);
     pass.plan
+}
+
+/// Where room is short, most instances find some if the small ones come first; a large one waits as it would anyway.
+fn smallest_first(desired: &Desired) -> Vec<&App> {
+    let target = |app: &App| {
+        let release = desired.deploy(&app.name).and_then(|deploy| deploy.to).or(app.live)?;
+        desired.spec(&app.name, release).map(|spec| spec.memory)
+    };
+    let mut apps: Vec<&App> = desired.apps.iter().collect();
+    apps.sort_by_cached_key(|app| (target(app), app.name.clone()));
+    apps
 }
 
 impl<'a> Pass<'a> {
     /// All instances of an app, each in exactly one bucket.
     pub(crate) fn members(&self, app: &AppName) -> Vec<Member<'a>> {
-        let Input { desired, observed, leading_ms, policy, .. } = self.input;
-        desired
-            .instances
+        let policy = self.input.policy;
+        self.standings
+            .of(app)
             .iter()
-            .filter(|instance| instance.app == *app)
-            .map(|instance| {
-                let freshness = observed.freshness(&instance.node, leading_ms, policy);
-                let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
+            .map(|standing| {
+                let Standing { instance, report, freshness, .. } = *standing;
                 let mut bucket = bucket(instance, freshness, report);
                 if bucket == (Bucket::Starting { healthy: false }) && freshness == Freshness::Fresh && self.is_hung(instance) {
                     let seconds = policy.hung_start_ms / 1000;

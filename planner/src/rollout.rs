@@ -7,6 +7,7 @@
 mod advance;
 mod finish;
 mod pause;
+pub(crate) mod place;
 mod settle;
 mod withdraw;
 

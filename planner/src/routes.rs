@@ -8,11 +8,13 @@ use dinp_common::route::{Endpoint, Route, RouteState, RouteTable};
 use crate::bucket::{Bucket, bucket};
 use crate::observed::Observed;
 use crate::policy::Policy;
+use crate::standing::{Standing, Standings};
 
 /// Every app's host with the proven instances that take its traffic. An instance of which nothing is known keeps its
 /// place; unhealthy ones leave only while a healthy one is there, so the last is never taken away by a health check.
 pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms: u64, policy: &Policy) -> RouteTable {
     let mut table = RouteTable::new();
+    let standings = Standings::new(desired, observed, leading_ms, policy);
     let braked = observed.mass_loss(&desired.nodes, leading_ms, policy);
     for app in desired.apps.iter().filter(|app| !app.deleted) {
         let Ok(host) = Host::parse(&format!("{}.{domain}", app.name)) else {
@@ -20,13 +22,11 @@ pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms:
         };
         let mut healthy = Vec::new();
         let mut sick = Vec::new();
-        for instance in desired.instances_of(&app.name) {
+        for Standing { instance, report, freshness, .. } in standings.of(&app.name).iter().copied() {
             let Some(address) = instance.address.filter(|_| instance.proven && instance.want == Want::Run) else {
                 continue;
             };
             let endpoint = Endpoint { instance: instance.id.clone(), address, release: instance.release };
-            let freshness = observed.freshness(&instance.node, leading_ms, policy);
-            let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
             match bucket(instance, freshness, report) {
                 Bucket::Ready | Bucket::Unknown => healthy.push(endpoint),
                 Bucket::Lost if braked => healthy.push(endpoint),

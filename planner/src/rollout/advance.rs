@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 
 use dinp_common::app::{App, Backoff};
 use dinp_common::deploy::Strategy;
-use dinp_common::event::Severity;
-use dinp_common::instance::{Instance, InstanceId, Want};
-use dinp_common::plan::Change;
-use dinp_common::release::ReleaseNo;
-use dinp_common::size::MiB;
 
+use super::place::place;
 use super::{Target, partition, pause, withdraw};
 use crate::bucket::Bucket;
-use crate::plan::{About, Member, Pass};
+use crate::plan::{Member, Pass};
 
 /// Starts and withdraws; answers why an instance found no room, if one did not.
 pub(super) fn advance(
@@ -136,41 +132,4 @@ fn free_numbers(pass: &Pass<'_>, target: &Target, members: &[&Member<'_>], count
     let ill: BTreeSet<u32> = members.iter().filter(|member| is_ill(pass, member)).map(index).collect();
     let beyond = (target.wanted..).filter(|index| !taken.contains(index));
     (0..target.wanted).filter(|index| !taken.contains(index)).chain(ill.iter().copied()).chain(beyond).take(count).collect()
-}
-
-fn place(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, numbers: Vec<u32>) -> Option<String> {
-    let memory = pass.input.desired.spec(&app.name, release).map_or(MiB(0), |spec| spec.memory);
-    for index in numbers {
-        match pass.nodes.place(&app.name, memory) {
-            Ok(placed) => {
-                start(pass, app, release, generation, index, placed);
-            }
-            Err(why) => {
-                pass.plan.hold(&app.name, format!("no room for one more instance of {release}: {why}"));
-                return Some(why);
-            }
-        }
-    }
-    None
-}
-
-fn start(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, index: u32, placed: crate::placement::Placed) {
-    let sequence = pass.next_instance;
-    pass.next_instance += 1;
-    let instance = Instance {
-        id: InstanceId::new(&pass.input.publisher.fence().cluster, sequence),
-        app: app.name.clone(),
-        release,
-        generation,
-        node: placed.node,
-        index,
-        want: Want::Run,
-        proven: false,
-        spent_ms: 0,
-        address: None,
-        reason: format!("placed: {}", placed.reason),
-    };
-    let text = format!("{} of {release} placed on {} ({})", instance.id, instance.node, placed.reason);
-    pass.plan.note(Severity::Info, "instance_placed", About::instance(&instance), text);
-    pass.plan.change(Change::Place { instance, sequence });
 }

@@ -25,6 +25,9 @@ fn takes_traffic(pass: &Pass<'_>, member: &Member<'_>) -> bool {
 /// One old instance goes for each new one that takes traffic: those that take none first, those of the live release
 /// last, since a failed deploy returns to it.
 pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Member<'_>], old: &[&Member<'_>]) {
+    if old.is_empty() {
+        return;
+    }
     let by = target.release.map_or_else(String::new, |release| release.to_string());
     let of_live = |member: &Member<'_>| app.live == Some(member.instance.release) && app.generation == member.instance.generation;
     let (abandoned, old): (Vec<&Member<'_>>, Vec<&Member<'_>>) =
@@ -54,6 +57,9 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
 pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Member<'_>]) {
     let wanted = target.wanted as usize;
     let mut extra = new.len().saturating_sub(wanted);
+    if extra == 0 {
+        return;
+    }
     let mut serving = new.iter().filter(|member| takes_traffic(pass, member)).count();
     let mut proven = new.iter().filter(|member| member.instance.proven).count();
     let mut starting = new.iter().filter(|member| matches!(member.bucket, Bucket::Starting { .. })).count();
@@ -105,7 +111,7 @@ fn surplus(member: &Member<'_>, wanted: usize) -> String {
 
 /// A lost node may only be cut off from us: what runs there goes when as many others take traffic as are wanted.
 pub(super) fn lost(pass: &mut Pass<'_>, target: &Target, members: &[Member<'_>]) {
-    if pass.braked {
+    if pass.braked || !members.iter().any(|member| member.bucket == Bucket::Lost) {
         return;
     }
     let wanted = if target.release.is_some() { target.wanted as usize } else { 0 };

@@ -40,6 +40,7 @@ macro_rules! scenarios {
 
 scenarios!(
     address_not_reused_before_every_recorded_router,
+    at_most_one_on_a_node,
     build_deadline,
     build_then_rollout,
     cancelled_deploy_returns_to_the_last_good_release,
@@ -83,6 +84,9 @@ scenarios!(
     paused_deploy_is_superseded_by_a_newer_wish,
     paused_deploy_replaces_what_the_live_release_loses,
     paused_scale_up_stays_where_it_is,
+    placed_by_labels,
+    placed_over_zones_first,
+    processors_are_reserved_when_asked,
     reboot_is_not_a_crash_loop,
     recreate_does_not_wait_for_a_lost_node,
     recreate_waits_for_old_gone,
@@ -107,4 +111,5 @@ scenarios!(
     two_apps_share_the_nodes,
     unhealthy_all_instances_none_removed,
     unhealthy_old_instance_during_a_rollout_goes_first,
+    what_no_node_can_take_waits_with_its_reasons,
 );

@@ -3,6 +3,7 @@
 use dinp_common::deploy::Strategy;
 use dinp_common::instance::InstanceId;
 use dinp_common::name::AppName;
+use dinp_common::placement::{Placement, Requirement};
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
 
@@ -49,6 +50,19 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         ["node", name, memory] => world.add_node(name, mib(memory), ADDRESSES),
         ["node", name, memory, addresses, "addresses"] => world.add_node(name, mib(memory), number(addresses)),
         ["router", name] => world.add_router(name),
+        ["label", node, label] => {
+            let (key, value) = label.split_once('=').expect("key=value");
+            let machine = world.machines.get_mut(&node_name(node)).expect("node");
+            machine.labels.insert(key.to_owned(), value.to_owned());
+        }
+        ["zone", node, zone] => world.machines.get_mut(&node_name(node)).expect("node").zone = (*zone).to_owned(),
+        ["require", app, rest @ ..] => {
+            let asked = Requirement::parse(&rest.join(" ")).expect("a requirement");
+            let placement = &mut world.asks(&app_name(app)).placement;
+            *placement = Placement { per_node: placement.per_node, ..Placement::requiring([asked]).expect("possible") };
+        }
+        ["per", "node", app, most] => world.asks(&app_name(app)).placement.per_node = Some(number(most)),
+        ["cpu", app, share] => world.asks(&app_name(app)).cpu = Some(share.parse().expect("a share of processors")),
         ["cordon", node] => {
             let node = node_name(node);
             world.desired.nodes.iter_mut().filter(|other| other.name == node).for_each(|node| node.cordoned = true);

@@ -3,6 +3,7 @@
 
 mod history;
 mod oracle;
+mod placing;
 mod rollouts;
 
 use proptest::prelude::ProptestConfig;

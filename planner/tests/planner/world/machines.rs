@@ -21,6 +21,8 @@ impl World {
         let machine = Machine {
             memory,
             addresses,
+            labels: BTreeMap::new(),
+            zone: "default".into(),
             silent_ms: None,
             hung: false,
             last: None,
@@ -64,7 +66,7 @@ impl World {
         }
     }
 
-    pub(super) fn everybody_reports(&mut self) {
+    pub fn everybody_reports(&mut self) {
         for (index, (name, machine)) in self.machines.iter_mut().enumerate() {
             if machine.silent_ms.is_some() {
                 continue;
@@ -78,7 +80,7 @@ impl World {
             let here = self.desired.instances.iter().filter(|instance| instance.node == *name);
             machine.last = Some(NodeSeen {
                 silent_ms: 0,
-                facts: facts(machine.memory, machine.addresses - machine.cooling.len() as u32),
+                facts: facts(machine),
                 instances: here.map(report).collect(),
                 cooling: machine.cooling.iter().cloned().collect(),
                 orphans: Vec::new(),
@@ -180,11 +182,12 @@ impl World {
     }
 }
 
-fn facts(memory: MiB, addresses: u32) -> NodeFacts {
+fn facts(machine: &Machine) -> NodeFacts {
+    let addresses = machine.addresses - machine.cooling.len() as u32;
     NodeFacts {
-        capacity: Capacity { memory, cpus: 2, addresses },
-        labels: BTreeMap::new(),
-        zone: "default".into(),
+        capacity: Capacity { memory: machine.memory, cpus: 2, addresses },
+        labels: machine.labels.clone(),
+        zone: machine.zone.clone(),
         version: "0".into(),
         docker: Ok("20".into()),
         disk_free: 1,

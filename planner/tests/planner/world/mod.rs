@@ -4,6 +4,8 @@
 mod machines;
 mod wishes;
 
+pub use wishes::spec;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -14,7 +16,7 @@ use dinp_common::health::Health;
 use dinp_common::instance::{InstanceId, Seen};
 use dinp_common::name::{AppName, ClusterId, Host, NodeName, RouterId};
 use dinp_common::plan::{Change, Desired};
-use dinp_common::release::ReleaseNo;
+use dinp_common::release::{ReleaseNo, RunSpec};
 use dinp_common::route::{RouteTable, TableVersion};
 use dinp_common::size::MiB;
 use dinp_planner::apply::apply;
@@ -53,6 +55,8 @@ pub struct Container {
 pub struct Machine {
     pub memory: MiB,
     pub addresses: u32,
+    pub labels: BTreeMap<String, String>,
+    pub zone: String,
     /// Since when nothing is heard of it; its containers run on.
     pub silent_ms: Option<u64>,
     /// It reports and does nothing it is told, as with a hung Docker.
@@ -91,6 +95,7 @@ pub struct World {
     /// What must never happen and did.
     pub violations: Vec<String>,
     deploys: BTreeMap<AppName, u32>,
+    asks: BTreeMap<AppName, RunSpec>,
 }
 
 pub fn app_name(name: &str) -> AppName {
@@ -129,6 +134,7 @@ impl World {
             holds: BTreeMap::new(),
             violations: Vec::new(),
             deploys: BTreeMap::new(),
+            asks: BTreeMap::new(),
         }
     }
 

@@ -71,6 +71,11 @@ impl World {
         self.begin(name, DeployKind::Delete, None, Strategy::Rolling, |app| app.deleted = true)
     }
 
+    /// What the app's next release asks of its nodes.
+    pub fn asks(&mut self, name: &AppName) -> &mut RunSpec {
+        self.asks.entry(name.clone()).or_insert_with(|| spec(MiB(0)))
+    }
+
     /// Ends the app's deploy as the store does when people cancel it; `false` if none is under way.
     pub fn cancel(&mut self, name: &AppName) -> bool {
         let Some(deploy) = self.desired.deploy(name).map(|deploy| deploy.number) else { return false };
@@ -93,7 +98,7 @@ impl World {
         self.behaviours.insert((name.clone(), number), behaviour);
         let release = Release {
             number,
-            spec: spec(memory),
+            spec: RunSpec { memory, ..self.asks.get(name).cloned().unwrap_or_else(|| spec(memory)) },
             note: "test".into(),
             build: None,
             author: "test".into(),
@@ -173,7 +178,7 @@ impl World {
     }
 }
 
-fn spec(memory: MiB) -> RunSpec {
+pub fn spec(memory: MiB) -> RunSpec {
     RunSpec {
         image: Image { config: Digest::from_sha256([1; 32]), manifest: None, name: "image".into(), bytes: 0 },
         env: BTreeMap::new(),

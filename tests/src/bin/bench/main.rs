@@ -1,4 +1,4 @@
-//! The figures of a deploy on one machine, each beside what it has to reach and beside Docker alone in the same run.
+//! The figures of a deploy on one machine, or of the planner alone (`planner`), each beside what it has to reach and beside Docker alone in the same run.
 //!
 //! It measures the release binary on a Docker engine of its own, so that nothing else is in the way but the machine's
 //! other work; how much of that there was is printed with the figures. `deploy/bench` builds and starts it.
@@ -7,6 +7,7 @@ mod crash;
 mod first;
 mod idle;
 mod machine;
+mod planner;
 mod raw;
 mod ready;
 mod row;
@@ -31,16 +32,23 @@ const APPS: u32 = 10;
 pub struct Asked {
     /// Fewer repetitions and a short idle, for somebody who waits.
     quick: bool,
+    /// The planner's figures, not a deploy's.
+    planner: bool,
     /// Only these figures; all where none is named.
     figures: Vec<String>,
 }
 
 impl Asked {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut asked = Self { quick: false, figures: Vec::new() };
+        let mut asked = Self { quick: false, planner: false, figures: Vec::new() };
         for argument in arguments {
             match argument.as_str() {
                 "--quick" => asked.quick = true,
+                "planner" => asked.planner = true,
+                "place" | "pass" | "quality" if asked.planner => asked.figures.push(argument),
+                other if asked.planner => {
+                    return Err(format!("\"{other}\" is no figure of the planner; there are place, pass and quality"));
+                }
                 "size" | "ready" | "upload" | "idle" | "start" | "crash" => asked.figures.push(argument),
                 other => return Err(format!("\"{other}\" is no figure; there are size, ready, upload, idle, start and crash")),
             }
@@ -66,6 +74,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if asked.planner {
+        row::print(&planner::all(&asked));
+        return ExitCode::SUCCESS;
+    }
     if !geteuid().is_root() {
         eprintln!("the figures need root, since Docker does");
         return ExitCode::FAILURE;

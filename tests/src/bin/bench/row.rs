@@ -1,6 +1,6 @@
 //! One line of the table: a figure, what it has to reach, and what it is.
 
-/// All figures are better the lower they are.
+/// A figure is better the lower it is, unless its aim lies above what it has to reach.
 #[derive(Debug)]
 pub struct Row {
     pub figure: &'static str,
@@ -14,9 +14,10 @@ pub struct Row {
 
 impl Row {
     fn verdict(&self) -> &'static str {
-        if self.measured <= self.aim {
+        let reaches = |bound: f64| if self.aim > self.at_least { self.measured >= bound } else { self.measured <= bound };
+        if reaches(self.aim) {
             "aim reached"
-        } else if self.measured <= self.at_least {
+        } else if reaches(self.at_least) {
             "at least"
         } else {
             "MISSED"
@@ -65,6 +66,12 @@ mod tests {
     fn a_figure_is_judged_by_its_two_bounds() {
         let row = |measured| Row { figure: "f", at_least: 40.0, aim: 15.0, measured, unit: "ms", beside: String::new() };
         assert_eq!([15.0, 15.1, 40.0, 40.1].map(|m| row(m).verdict()), ["aim reached", "at least", "at least", "MISSED"]);
+    }
+
+    #[test]
+    fn a_rate_is_better_the_higher_it_is() {
+        let row = |measured| Row { figure: "f", at_least: 300.0, aim: 1_000.0, measured, unit: "/s", beside: String::new() };
+        assert_eq!([1_000.0, 999.0, 300.0, 299.0].map(|m| row(m).verdict()), ["aim reached", "at least", "at least", "MISSED"]);
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! New instances of a pass: each at the node that is best for it, and in the end all together.
+
+use dinp_common::app::App;
+use dinp_common::event::Severity;
+use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::plan::{Change, Note};
+use dinp_common::release::ReleaseNo;
+use dinp_common::size::{Cpu, MiB};
+
+use crate::placement::{Ask, Demand, Nodes, Placed, Stands};
+use crate::plan::{About, Pass};
+
+/// Starts one instance for each number; answers why one found no room, if so.
+pub(super) fn place(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, numbers: Vec<u32>) -> Option<String> {
+    if numbers.is_empty() {
+        return None;
+    }
+    let Some(ask) = ask(pass, app, release, generation) else {
+        pass.plan.hold(&app.name, format!("{release} is not recorded, so nothing of it is started"));
+        return None;
+    };
+    for index in numbers {
+        let nodes = nodes(pass);
+        let Some(placed) = nodes.place(ask) else {
+            let why = nodes.refusals(ask);
+            pass.plan.hold(&app.name, format!("no room for one more instance of {release}: {why}"));
+            return Some(why);
+        };
+        start(pass, app, release, generation, index, &placed);
+    }
+    None
+}
+
+/// The nodes with all that stands on them, made when the first instance of a pass is to be placed.
+fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
+    let (desired, standings) = (pass.input.desired, &pass.standings);
+    pass.nodes.get_or_insert_with(|| {
+        let mut nodes = Nodes::new(&desired.nodes, &standings.nodes[..standings.recorded]);
+        let mut last: Option<(&Instance, (MiB, Option<Cpu>))> = None;
+        // Memory is reserved until the container is gone, drain included.
+        for standing in standings.all().iter().filter(|standing| !standing.is_gone()) {
+            let instance = standing.instance;
+            let size = match last {
+                Some((other, size)) if other.release == instance.release && other.app == instance.app => size,
+                _ => desired.spec(&instance.app, instance.release).map_or((MiB(0), None), |spec| (spec.memory, spec.cpu)),
+            };
+            nodes.reserve(standing.node, size.0, size.1);
+            last = Some((instance, size));
+        }
+        nodes.open();
+        nodes
+    })
+}
+
+fn ask(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> Option<Ask> {
+    let key = (app.name.clone(), release);
+    let ((name, _), recorded) = pass.input.desired.releases.get_key_value(&key)?;
+    let stands: Vec<Stands> = pass
+        .standings
+        .of(name)
+        .iter()
+        .filter(|standing| !standing.is_gone())
+        .map(|standing| Stands {
+            node: standing.node,
+            release: standing.instance.release,
+            generation: standing.instance.generation,
+        })
+        .collect();
+    Some(nodes(pass).ask(Demand::of(name, release, generation, &recorded.spec), stands))
+}
+
+fn start(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, index: u32, placed: &Placed) {
+    let sequence = pass.next_instance;
+    pass.next_instance += 1;
+    let nodes = nodes(pass);
+    let (node, why) = (nodes.name(placed.node).clone(), nodes.words(placed));
+    let instance = Instance {
+        id: InstanceId::new(&pass.input.publisher.fence().cluster, sequence),
+        app: app.name.clone(),
+        release,
+        generation,
+        node,
+        index,
+        want: Want::Run,
+        proven: false,
+        spent_ms: 0,
+        address: None,
+        reason: reason(&why),
+    };
+    pass.plan.note(Severity::Info, NOTE, About::instance(&instance), said(&instance, &why));
+    pass.plan.change(Change::Place { instance, sequence });
+    pass.starts.push(pass.plan.changes.len() - 1);
+}
+
+const NOTE: &str = "instance_placed";
+
+fn reason(why: &str) -> String {
+    format!("placed: {why}")
+}
+
+fn said(instance: &Instance, why: &str) -> String {
+    format!("{} of {} placed on {} ({why})", instance.id, instance.release, instance.node)
+}
+
+/// The pass is over: what it starts is arranged together, and the plan says where it stands in the end.
+pub(crate) fn arrange(pass: &mut Pass<'_>) {
+    let Some(nodes) = &mut pass.nodes else { return };
+    for (at, placed) in nodes.arrange() {
+        let Some(change) = pass.starts.get(at).copied() else { continue };
+        let (node, why) = (nodes.name(placed.node), nodes.words(&placed));
+        let (before, rest) = pass.plan.changes.split_at_mut(change);
+        let Some(Change::Place { instance, .. }) = rest.first_mut() else { continue };
+        if instance.node == *node {
+            continue;
+        }
+        instance.node = node.clone();
+        instance.reason = reason(&why);
+        if let Some(Change::Note(Note { kind: NOTE, node, text, .. })) = before.last_mut() {
+            *node = Some(instance.node.clone());
+            *text = said(instance, &why);
+        }
+    }
+}
