@@ -8,6 +8,7 @@ pub mod load;
 pub mod process;
 pub mod runner;
 pub mod sample;
+pub mod sim;
 pub mod wait;
 
 use std::path::PathBuf;

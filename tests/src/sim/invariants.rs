@@ -1,0 +1,176 @@
+//! The promises of the design as code, checked at every step by what is, not by what anybody thinks.
+//!
+//! Each check looks only at what the step touched. The first broken promise ends the run.
+
+mod decisions;
+mod engine;
+mod lease;
+mod rest;
+mod routes;
+mod strength;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dinp_common::fence::Fence;
+use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::name::{AppName, NodeName, RouterId};
+use dinp_common::release::ReleaseNo;
+use dinp_common::route::{TableCert, TableVersion};
+
+use super::docker::Vessel;
+use super::kernel::{Ms, SECOND};
+use super::names;
+use super::net::Place;
+use super::world::World;
+
+pub use engine::Later;
+
+/// By how much what a leader knows may lag behind what is, beyond its own patience: three failed probes, a slow commit.
+const LAG: Ms = 15 * SECOND;
+/// How long a router may take from new routes to its word about them.
+const ROUTER_LAG: Ms = 4 * SECOND;
+/// How long a decision about a container that crashed may be on its way.
+const RESTART_LAG: Ms = 30 * SECOND;
+
+/// Which promise of the design was broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub promise: &'static str,
+    pub what: String,
+}
+
+/// What has to be remembered to judge the next step.
+#[derive(Default)]
+pub struct Watch {
+    pub violation: Option<Violation>,
+    /// When commits were last lost with their master.
+    pub tail_lost: Option<Ms>,
+    pub calm_since: Ms,
+    placed: BTreeMap<InstanceId, Placed>,
+    /// When it was decided that an instance leaves the routes, and that it is stopped.
+    drained: BTreeMap<InstanceId, Ms>,
+    stopped: BTreeMap<InstanceId, Ms>,
+    terminated: BTreeMap<InstanceId, Ms>,
+    /// When an instance that is no more last served.
+    served: BTreeMap<InstanceId, Ms>,
+    accepted: BTreeMap<usize, Fence>,
+    /// When each router was recorded, before which nobody waits for it.
+    recorded: BTreeMap<RouterId, Ms>,
+    /// Instances whose records have gone once.
+    forgotten: BTreeSet<InstanceId>,
+    confirmed: BTreeMap<RouterId, TableVersion>,
+    applied: BTreeMap<usize, (u32, TableVersion)>,
+    certs: BTreeMap<(u64, u64), TableCert>,
+    crashes: BTreeMap<AppName, decisions::Crashes>,
+    /// Changes that were more than the passing of time.
+    moves: u64,
+    /// Since when nothing is left to do, and how many moves there were by then.
+    rest: Option<(Ms, u64)>,
+    pub counts: Counts,
+}
+
+/// What a run has seen, for the summary.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub commits: u64,
+    pub deploys: u64,
+    pub visits: u64,
+    pub rest_ms: Ms,
+}
+
+#[derive(Debug, Clone)]
+struct Placed {
+    app: AppName,
+    release: ReleaseNo,
+    node: NodeName,
+}
+
+impl Watch {
+    /// Only the first one counts: what follows may follow from it.
+    fn broken(&mut self, promise: &'static str, what: String) {
+        self.violation.get_or_insert(Violation { promise, what });
+    }
+}
+
+impl World {
+    fn broken(&mut self, promise: &'static str, what: String) {
+        crate::say!(self.k, "BROKEN", "{promise}: {what}");
+        self.watch.broken(promise, what);
+    }
+
+    /// The container of an instance, wherever it should be.
+    fn vessel(&self, instance: &InstanceId, node: &NodeName) -> Option<&Vessel> {
+        self.docker[names::number(node.as_str())].of(instance)
+    }
+
+    /// It serves, or did until a moment ago.
+    fn served_lately(&self, instance: &InstanceId, node: &NodeName, within: Ms) -> bool {
+        let now = self.k.now;
+        let lately = |at: Ms| at + within >= now;
+        match self.vessel(instance, node) {
+            Some(found) if found.serves(now, self.k.calm) => true,
+            Some(found) if found.runs() => {
+                found.sick_until > now
+                    && lately(found.sick_from)
+                    && found.healthy_since(false).is_some_and(|since| since < found.sick_from)
+            }
+            _ => self.watch.served.get(instance).is_some_and(|at| lately(*at)),
+        }
+    }
+
+    /// It serves, and has for so long.
+    fn serves_steadily(&self, instance: &InstanceId, node: &NodeName, for_ms: Ms) -> bool {
+        let (now, calm) = (self.k.now, self.k.calm);
+        self.vessel(instance, node).is_some_and(|found| {
+            let since = found.healthy_since(calm).unwrap_or(Ms::MAX).max(found.sick_until);
+            found.serves(now, calm) && since.saturating_add(for_ms) <= now
+        })
+    }
+
+    /// Nothing has ailed the node, or its way to this server, for so long.
+    fn node_is_well(&self, n: usize, s: usize, for_ms: Ms) -> bool {
+        let (agent, docker, server) = (&self.nodes[n], &self.docker[n], &self.servers[s]);
+        let quiet = docker.answers() && !docker.deaf && docker.flaky_permille == 0 && !self.disks[n].full;
+        let since = agent.well_since.max(agent.frozen_until).max(server.frozen_until).max(server.well_since);
+        let open = self.k.net.is_open(Place::Server(s), Place::Node(n));
+        agent.up && quiet && open && server.up && since + for_ms <= self.k.now
+    }
+
+    /// Nothing has ailed the router, or its way to Redis, for so long.
+    fn router_is_well(&self, r: usize, for_ms: Ms) -> bool {
+        let router = &self.routers[r];
+        let since = router.well_since.max(router.frozen_until);
+        router.up && !router.disk_full && self.reaches_redis(r) && since + for_ms <= self.k.now
+    }
+
+    /// Routers that a leader must wait for.
+    fn well_routers(&self) -> impl Iterator<Item = usize> + '_ {
+        let patience = self.k.setting.policy.router_silent_after_ms + ROUTER_LAG;
+        (0..self.routers.len()).filter(move |r| {
+            let recorded = self.watch.recorded.get(&self.routers[*r].id);
+            recorded.is_some_and(|at| at + patience <= self.k.now) && self.router_is_well(*r, patience)
+        })
+    }
+
+    pub(super) fn watch_recorded(&mut self, router: &RouterId) {
+        self.watch.recorded.entry(router.clone()).or_insert(self.k.now);
+    }
+
+    /// What was decided about it was lost with a master, so that somebody leads who does not know of it.
+    fn is_resurrected(&self, instance: &InstanceId) -> bool {
+        let wanted = |other: &Instance| other.id == *instance && other.want == Want::Run;
+        let decided = self.watch.stopped.contains_key(instance) || self.watch.forgotten.contains(instance);
+        self.watch.tail_lost.is_some() && decided && self.store.tables.instances.iter().any(wanted)
+    }
+
+    /// Its agent has just started it again by itself, which whoever decides about it may not have heard yet.
+    fn is_restarted(&self, found: &Vessel) -> bool {
+        found.run > 1 && found.started + RESTART_LAG > self.k.now
+    }
+
+    fn routes_to(&self, r: usize, app: &AppName, instance: &InstanceId) -> bool {
+        let Some(table) = self.routers[r].applier.table() else { return false };
+        let Ok(host) = dinp_common::name::Host::parse(&format!("{app}.{}", names::domain())) else { return false };
+        table.get(&host).is_some_and(|route| route.endpoints.iter().any(|endpoint| endpoint.instance == *instance))
+    }
+}

@@ -1,0 +1,249 @@
+//! What a leader may store.
+
+use std::collections::BTreeSet;
+
+use dinp_common::fence::Fence;
+use dinp_common::instance::{Instance, InstanceId, Seen, Want};
+use dinp_common::plan::Change;
+use dinp_common::size::MiB;
+
+use super::{Placed, World};
+use crate::sim::kernel::{Ms, SECOND};
+use crate::sim::names;
+use crate::sim::server::PassData;
+
+/// Time that a pass may count beyond a deadline before it ends a deploy.
+const DEADLINE_SLACK: Ms = 5 * SECOND;
+
+/// Crashes of an app's live release, counted from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Crashes {
+    count: u32,
+    last: Ms,
+    /// What the next start waits.
+    wait: Ms,
+}
+
+impl World {
+    /// Before a leader's changes are stored.
+    pub fn watch_commit(&mut self, s: usize, fence: &Fence, changes: &[Change], data: &PassData) {
+        self.watch.counts.commits += 1;
+        if fence.epoch != self.store.lease.epoch || fence.holder != self.store.lease.holder {
+            let what = format!("epoch {} writes while {} holds the lease", fence.epoch, self.store.lease.epoch);
+            self.broken("4 (every write proves the lease)", what);
+        }
+        self.one_decision_each(changes);
+        self.only_time_that_passed(changes, data);
+        self.nothing_is_oversold(changes);
+        self.back_off_is_kept(changes, data);
+        self.brake_holds(changes, data);
+        self.strength_is_kept(changes, data);
+        self.nothing_is_started_in_vain(s, changes, data);
+    }
+
+    /// What was stored.
+    pub fn watch_committed(&mut self, made: &[Change]) {
+        let now = self.k.now;
+        for change in made {
+            let counts = !matches!(change, Change::Spend { .. } | Change::Progress { .. } | Change::Backoff { .. });
+            self.watch.moves += u64::from(counts);
+            match change {
+                Change::Place { instance, .. } => {
+                    let Instance { app, release, node, .. } = instance.clone();
+                    self.watch.placed.insert(instance.id.clone(), Placed { app, release, node });
+                }
+                Change::Move { instance, want: Want::Drain, .. } => {
+                    self.watch.drained.entry(instance.clone()).or_insert(now);
+                }
+                Change::Move { instance, want: Want::Stop, .. } => {
+                    self.watch.stopped.entry(instance.clone()).or_insert(now);
+                }
+                Change::Forget { instance } => {
+                    self.watch.forgotten.insert(instance.clone());
+                }
+                Change::Live { app, .. } => drop(self.watch.crashes.remove(app)),
+                Change::Finish { .. } => self.watch.counts.deploys += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn one_decision_each(&mut self, changes: &[Change]) {
+        let mut decided = BTreeSet::new();
+        for change in changes {
+            let id = match change {
+                Change::Place { instance, .. } => &instance.id,
+                Change::Move { instance, .. } | Change::Forget { instance } => instance,
+                _ => continue,
+            };
+            if !decided.insert(id) {
+                return self.broken("9 (one decision maker)", format!("two decisions about {id} at once"));
+            }
+        }
+        for change in changes {
+            if let Change::Forget { instance } = change {
+                // A creation that was given up long ago may be done after all; it never runs.
+                let vessel = self.docker.iter().position(|docker| docker.of(instance).is_some_and(|found| found.run > 0));
+                if let Some(n) = vessel {
+                    return self
+                        .broken("13 (a record outlives its container)", format!("{instance} is forgotten, on node{n:02}"));
+                }
+            }
+        }
+    }
+
+    /// Nothing is stored as older than it can be, and no deploy runs past its deadline.
+    fn only_time_that_passed(&mut self, changes: &[Change], data: &PassData) {
+        let most = self.k.setting.policy.pass_most_ms;
+        for change in changes {
+            match change {
+                Change::Spend { instance, spent_ms } => {
+                    let before =
+                        data.desired.instances.iter().find(|other| other.id == *instance).map_or(0, |other| other.spent_ms);
+                    if *spent_ms > before + most {
+                        let what = format!("{instance} aged {} ms in one pass", spent_ms - before);
+                        return self.broken("16 (only elapsed time decides)", what);
+                    }
+                }
+                Change::Progress { app, deploy, spent_ms, .. } => {
+                    let Some(before) = data.desired.deploy(app).filter(|before| before.number == *deploy) else { continue };
+                    if *spent_ms > before.spent_ms + most {
+                        let what = format!("deploy {deploy} of {app} aged {} ms in one pass", spent_ms - before.spent_ms);
+                        return self.broken("16 (only elapsed time decides)", what);
+                    }
+                    let ends = changes.iter().any(|change| matches!(change, Change::Finish { app: other, .. } if other == app));
+                    if *spent_ms > before.deadline_ms + DEADLINE_SLACK && !ends {
+                        let what = format!("deploy {deploy} of {app} runs {spent_ms} ms of {}", before.deadline_ms);
+                        return self.broken("2 (no deploy is ever stuck)", what);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Memory is reserved until the container is gone.
+    fn nothing_is_oversold(&mut self, changes: &[Change]) {
+        let placed = changes.iter().filter_map(|change| match change {
+            Change::Place { instance, .. } => Some(instance),
+            _ => None,
+        });
+        let placed: Vec<&Instance> = placed.collect();
+        let nodes: BTreeSet<_> = placed.iter().map(|instance| &instance.node).collect();
+        for node in nodes {
+            let memory = |instance: &Instance| {
+                self.store.tables.spec(&instance.app, instance.release).map_or(MiB(0), |spec| spec.memory).0
+            };
+            let held = |instance: &&Instance| {
+                let there = self.vessel(&instance.id, &instance.node).is_some();
+                instance.node == *node && (there || instance.want == Want::Run)
+            };
+            let before: u64 = self.store.tables.instances.iter().filter(held).map(memory).sum();
+            let new: u64 = placed.iter().filter(|instance| instance.node == *node).map(|instance| memory(instance)).sum();
+            if before + new > self.k.setting.memory.0 {
+                let what = format!("{node} of {} holds {before} MiB and is given {new} MiB more", self.k.setting.memory);
+                return self.broken("reservations", what);
+            }
+        }
+    }
+
+    /// Crashes of the live release are counted here, and starts after them wait.
+    fn back_off_is_kept(&mut self, changes: &[Change], data: &PassData) {
+        let (now, policy) = (self.k.now, self.k.setting.policy.clone());
+        for app in &data.desired.apps {
+            let ended = |instance: &InstanceId| {
+                let of_live = |other: &&Instance| {
+                    other.id == *instance
+                        && other.app == app.name
+                        && other.want == Want::Run
+                        && (Some(other.release), other.generation) == (app.live, app.generation)
+                };
+                data.desired.instances.iter().find(of_live).is_some_and(|other| {
+                    let seen = data.report(&other.id, &other.node).map(|report| &report.seen);
+                    matches!(seen, Some(Seen::Exited { .. } | Seen::Failed { .. }))
+                })
+            };
+            let crashed = changes.iter().any(|change| matches!(change, Change::Move { instance, .. } if ended(instance)));
+            let known = self.watch.crashes.get(&app.name).copied().unwrap_or_default();
+            let wait = known.wait;
+            let places = changes.iter().any(|change| {
+                matches!(change, Change::Place { instance, .. } if instance.app == app.name
+                    && (Some(instance.release), instance.generation) == (app.live, app.generation))
+            });
+            // A wait of under two passes may be over by the time that they have counted.
+            if places && known.count > 0 && known.last + wait.saturating_sub(2 * policy.pass_most_ms) > now {
+                let what = format!("{} is started {} ms after crash {}, not {wait}", app.name, now - known.last, known.count);
+                return self.broken("12 (crash loops back off)", what);
+            }
+            if crashed {
+                let calm = known.last + policy.backoff_calm_ms * 9 / 10 < now;
+                let count = if calm { 1 } else { known.count + 1 };
+                let wait = policy.backoff_ms(count, app.instances);
+                self.watch.crashes.insert(app.name.clone(), Crashes { count, last: now, wait });
+            }
+        }
+    }
+
+    /// While so many nodes are lost that the fault is ours, nothing of theirs is replaced.
+    fn brake_holds(&mut self, changes: &[Change], data: &PassData) {
+        let policy = &self.k.setting.policy;
+        let silent = |node: &dinp_common::node::Node| match data.observed.nodes.get(&node.name) {
+            None => data.leading_ms >= policy.lost_after_ms,
+            Some(seen) => seen.silent_ms >= policy.lost_after_ms,
+        };
+        let nodes = &data.desired.nodes;
+        let lost: BTreeSet<_> = nodes.iter().filter(|node| silent(node)).map(|node| &node.name).collect();
+        let many = lost.len() > 1 || lost.len() == nodes.len();
+        if lost.is_empty() || !many || lost.len() * 100 < nodes.len() * policy.mass_loss_percent as usize {
+            return;
+        }
+        for change in changes {
+            let Change::Move { instance, .. } = change else { continue };
+            let Some(instance) = data.desired.instances.iter().find(|other| other.id == *instance) else { continue };
+            let Some(app) = data.desired.app(&instance.app) else { continue };
+            let wanted = data.desired.instances_of(&app.name).filter(|other| other.want == Want::Run).count();
+            let asked_for = app.stopped || app.deleted || app.live.is_none() || wanted > app.instances as usize;
+            if instance.want == Want::Run
+                && lost.contains(&instance.node)
+                && !asked_for
+                && data.desired.deploy(&app.name).is_none()
+            {
+                let what = format!(
+                    "{} on {} is given up while {} of {} nodes are lost",
+                    instance.id,
+                    instance.node,
+                    lost.len(),
+                    nodes.len()
+                );
+                return self.broken("11 (mass loss brakes)", what);
+            }
+        }
+    }
+
+    /// No instance is started while as many as are wanted serve steadily on nodes that nothing ails.
+    fn nothing_is_started_in_vain(&mut self, s: usize, changes: &[Change], data: &PassData) {
+        let patience = self.k.setting.policy.lost_after_ms + super::LAG;
+        let unheard = data.leading_ms < self.k.setting.policy.lost_after_ms;
+        for change in changes {
+            let Change::Place { instance: new, .. } = change else { continue };
+            let Some(app) = data.desired.app(&new.app).filter(|app| app.live.is_some()) else { continue };
+            if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
+                continue;
+            }
+            let steady = self.store.tables.instances_of(&app.name).filter(|other| {
+                let n = names::number(other.node.as_str());
+                let heard = self.servers[s].hears(n) || unheard;
+                other.want == Want::Run
+                    && (Some(other.release), other.generation) == (app.live, app.generation)
+                    && heard
+                    && self.serves_steadily(&other.id, &other.node, patience)
+                    && self.node_is_well(n, s, if unheard { 0 } else { patience })
+            });
+            let steady = steady.count();
+            if steady >= app.instances as usize {
+                let what = format!("{} of {} is started beside {steady} that serve", new.id, app.name);
+                return self.broken("4, 9 (nothing well is replaced)", what);
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Nothing that serves is withdrawn before what replaces it is proven and confirmed.
+
+use std::collections::BTreeSet;
+
+use dinp_common::app::App;
+use dinp_common::deploy::{DeployPhase, Strategy};
+use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::plan::Change;
+
+use super::{LAG, World};
+use crate::sim::server::PassData;
+
+impl World {
+    pub(super) fn strength_is_kept(&mut self, changes: &[Change], data: &PassData) {
+        let moved: BTreeSet<&InstanceId> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Move { instance, .. } => Some(instance),
+                _ => None,
+            })
+            .collect();
+        if moved.is_empty() {
+            return;
+        }
+        let apps: BTreeSet<_> =
+            data.desired.instances.iter().filter(|instance| moved.contains(&instance.id)).map(|instance| &instance.app).collect();
+        for name in apps {
+            if let Some(app) = data.desired.app(name).filter(|app| may_not_gap(app, data)) {
+                self.app_keeps_strength(app, &moved, data);
+            }
+        }
+    }
+
+    fn app_keeps_strength(&mut self, app: &App, moved: &BTreeSet<&InstanceId>, data: &PassData) {
+        let within = self.k.setting.policy.suspect_after_ms + LAG;
+        let routers: Vec<usize> = self.well_routers().collect();
+        let run = || data.desired.instances_of(&app.name).filter(|instance| instance.want == Want::Run && instance.proven);
+        let routed = |instance: &Instance| {
+            routers.iter().all(|r| {
+                let ahead = self.routers[*r].applier.at().is_some_and(|at| at.epoch > data.fence.epoch);
+                ahead || self.routes_to(*r, &app.name, &instance.id)
+            })
+        };
+        let lost = run().find(|instance| {
+            let vessel = self.vessel(&instance.id, &instance.node);
+            let serves = vessel.is_some_and(|found| found.serves(self.k.now, self.k.calm) && !self.is_restarted(found));
+            moved.contains(&instance.id) && serves && !routers.is_empty() && routed(instance)
+        });
+        let Some(lost) = lost else { return };
+        let judge = |instance: &Instance| (routed(instance), self.served_lately(&instance.id, &instance.node, within));
+        let others: Vec<_> = run()
+            .filter(|instance| !moved.contains(&instance.id))
+            .map(|instance| (&instance.id, &instance.node, judge(instance)))
+            .collect();
+        let stay = others.iter().filter(|(.., judged)| *judged == (true, true)).count();
+        if stay < app.instances as usize {
+            let what = format!(
+                "{} of {} is withdrawn and {stay} of {} serve; the others, where, whether routed and healthy: {others:?}",
+                lost.id, app.name, app.instances
+            );
+            self.broken("1, 2 (nothing that serves leaves before its replacement is proven)", what);
+        }
+    }
+}
+
+/// Whether people have not asked for less or for a gap.
+fn may_not_gap(app: &App, data: &PassData) -> bool {
+    let deploy = data.desired.deploy(&app.name).filter(|deploy| deploy.phase == DeployPhase::Rollout);
+    let nothing_good = app.live.is_none() && deploy.is_none();
+    let recreates = deploy.is_some_and(|deploy| deploy.strategy == Strategy::Recreate);
+    !app.stopped && !app.deleted && !nothing_good && !recreates
+}

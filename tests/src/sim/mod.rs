@@ -1,0 +1,59 @@
+//! A deterministic simulation of a whole cluster: the real machines of the planner against a simulated database, Redis,
+//! Docker, network and clocks, with faults drawn from a seed. One seed is one run.
+//!
+//! [`run`] runs one; `src/bin/sim.rs` runs many. [`invariants`] holds the promises, [`planted`] the bugs they must catch.
+
+mod agent;
+mod docker;
+mod event;
+mod faults;
+pub mod invariants;
+mod kernel;
+mod names;
+mod net;
+mod people;
+pub mod planted;
+mod redis;
+mod router;
+mod server;
+mod setting;
+mod store;
+pub mod trace;
+mod world;
+
+pub use invariants::{Counts, Violation};
+pub use kernel::Ms;
+pub use planted::Planted;
+pub use setting::Setting;
+pub use trace::{Clock, Detail};
+
+use kernel::Kernel;
+use trace::Trace;
+use world::World;
+
+/// How one seed went.
+#[derive(Debug)]
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    /// When it ended, in simulated time.
+    pub at: Ms,
+    pub steps: u64,
+    pub hash: u64,
+    pub counts: Counts,
+    /// The last lines, where they were kept.
+    pub lines: Vec<String>,
+}
+
+/// Runs one seed to its end.
+pub fn run(seed: u64, hours: Option<f64>, planted: Option<Planted>, detail: Detail) -> Outcome {
+    let mut world = World::new(Kernel::new(Setting::draw(seed, hours), planted, Trace::new(detail)));
+    while world.step() {}
+    Outcome {
+        violation: world.watch.violation,
+        at: world.k.now,
+        steps: world.k.steps,
+        hash: world.k.trace.hash(),
+        counts: world.watch.counts,
+        lines: world.k.trace.into_lines(),
+    }
+}

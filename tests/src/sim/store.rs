@@ -1,0 +1,190 @@
+//! The simulated database: one serialisable transaction at a time, and the rules of the store's SQL.
+
+pub mod wishes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dinp_common::deploy::Deploy;
+use dinp_common::fence::{Fence, LeaseRow};
+use dinp_common::name::{AppName, NodeName, RouterId};
+use dinp_common::node::Node;
+use dinp_common::plan::{Change, Desired};
+use dinp_planner::apply::apply;
+
+use super::kernel::Ms;
+use super::names::cluster;
+
+/// Epochs and instance numbers that a restored copy jumps over, so that nothing it has forgotten is given out again.
+const JUMP: u64 = 1_000;
+
+/// Everything in the tables, and what ails the database just now.
+pub struct Store {
+    /// Holds every release there ever was; a load leaves out what nobody needs.
+    pub tables: Desired,
+    pub lease: LeaseRow,
+    /// The newest deploy of each app, whether it runs or not.
+    newest: BTreeMap<AppName, Deploy>,
+    /// It refuses everything at once.
+    pub down: bool,
+    /// It answers nothing.
+    pub hung: bool,
+    /// Milliseconds every call takes longer.
+    pub slow: Ms,
+    /// A transaction that is being committed holds the lease's row until then.
+    pub locked_until: Ms,
+    copy: Option<Box<Copy>>,
+}
+
+/// What a replica had when its master was lost.
+struct Copy {
+    tables: Desired,
+    lease: LeaseRow,
+    newest: BTreeMap<AppName, Deploy>,
+}
+
+/// Another server leads, so a transaction was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fenced;
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            tables: Desired { next_instance: 1, ..Desired::default() },
+            lease: LeaseRow { epoch: 0, holder: String::new(), counter: LeaseRow::RELEASED },
+            newest: BTreeMap::new(),
+            down: false,
+            hung: false,
+            slow: 0,
+            locked_until: 0,
+            copy: None,
+        }
+    }
+}
+
+impl Store {
+    /// What a pass reads, as of one moment.
+    pub fn load(&self) -> Desired {
+        let tables = &self.tables;
+        let live = tables.apps.iter().filter_map(|app| Some((&app.name, app.live?)));
+        let to = tables.deploys.iter().filter_map(|deploy| Some((&deploy.app, deploy.to?)));
+        let run = tables.instances.iter().map(|instance| (&instance.app, instance.release));
+        let needed: BTreeSet<_> = live.chain(to).chain(run).map(|(app, release)| (app.clone(), release)).collect();
+        let releases = needed.into_iter().filter_map(|key| Some((key.clone(), tables.releases.get(&key)?.clone())));
+        Desired {
+            apps: tables.apps.clone(),
+            releases: releases.collect(),
+            deploys: tables.deploys.clone(),
+            instances: tables.instances.clone(),
+            nodes: tables.nodes.clone(),
+            routers: tables.routers.clone(),
+            next_instance: tables.next_instance,
+            images: tables.images.clone(),
+        }
+    }
+
+    /// Compare-and-set on the lease's row.
+    pub fn take(&mut self, seen: &LeaseRow, holder: &str, at_least: u64) -> Option<Fence> {
+        if self.lease != *seen {
+            return None;
+        }
+        let epoch = at_least.max(seen.epoch + 1);
+        self.lease = LeaseRow { epoch, holder: holder.to_owned(), counter: 1 };
+        Some(Fence { cluster: cluster(), epoch, holder: holder.to_owned() })
+    }
+
+    /// Raises the counter; false if the lease is not this holder's any more.
+    pub fn touch(&mut self, fence: &Fence) -> bool {
+        let held = self.lease.epoch == fence.epoch && self.lease.holder == fence.holder && !self.lease.is_released();
+        self.lease.counter += u64::from(held);
+        held
+    }
+
+    pub fn release(&mut self, fence: &Fence) {
+        if self.touch(fence) {
+            self.lease.counter = LeaseRow::RELEASED;
+        }
+    }
+
+    /// All changes or none. Answers those that were made: what people have overtaken since is left out.
+    pub fn commit(&mut self, fence: &Fence, changes: &[Change], fenced: bool) -> Result<Vec<Change>, Fenced> {
+        if fenced && !self.touch(fence) {
+            return Err(Fenced);
+        }
+        let mut made = Vec::with_capacity(changes.len());
+        for change in changes {
+            if let Change::Place { sequence, .. } = change {
+                self.tables.next_instance = self.tables.next_instance.max(sequence + 1);
+            }
+            if self.holds_good(change) {
+                self.note_end(change);
+                apply(&mut self.tables, std::slice::from_ref(change));
+                made.push(change.clone());
+            }
+        }
+        Ok(made)
+    }
+
+    fn holds_good(&self, change: &Change) -> bool {
+        let tables = &self.tables;
+        let known = |id| tables.instances.binary_search_by(|instance| instance.id.cmp(id)).is_ok();
+        match change {
+            Change::Place { instance, .. } => {
+                !known(&instance.id) && tables.releases.contains_key(&(instance.app.clone(), instance.release))
+            }
+            Change::Prove { instance, .. } => tables.instances.iter().any(|other| other.id == *instance && !other.proven),
+            Change::Live { app, release, generation } => {
+                self.newest.get(app).is_some_and(|deploy| deploy.to == Some(*release) && deploy.generation == *generation)
+            }
+            Change::Erase { app } => tables.app(app).is_some_and(|app| app.deleted) && tables.instances_of(app).next().is_none(),
+            _ => true,
+        }
+    }
+
+    fn note_end(&mut self, change: &Change) {
+        match change {
+            Change::Finish { app, deploy, state, .. } => {
+                if let Some(newest) = self.newest.get_mut(app).filter(|newest| newest.number == *deploy) {
+                    newest.state = *state;
+                }
+            }
+            Change::Erase { app } => drop(self.newest.remove(app)),
+            _ => {}
+        }
+    }
+
+    pub fn record_node(&mut self, node: &NodeName) {
+        if let Err(at) = self.tables.nodes.binary_search_by(|other| other.name.cmp(node)) {
+            self.tables.nodes.insert(at, Node { name: node.clone(), cordoned: false });
+        }
+    }
+
+    pub fn record_router(&mut self, router: &RouterId) {
+        if let Err(at) = self.tables.routers.binary_search(router) {
+            self.tables.routers.insert(at, router.clone());
+        }
+    }
+
+    pub fn forget_router(&mut self, router: &RouterId) {
+        self.tables.routers.retain(|other| other != router);
+    }
+
+    /// From here on, everything is only on the master.
+    pub fn fall_behind(&mut self) {
+        let copy = Copy { tables: self.tables.clone(), lease: self.lease.clone(), newest: self.newest.clone() };
+        self.copy = Some(Box::new(copy));
+    }
+
+    /// The master is lost, and the replica takes its place: what was committed since is gone. Whoever brings an old
+    /// copy into force jumps the numbers that must never be given twice.
+    pub fn fail_over(&mut self) {
+        let Some(copy) = self.copy.take() else { return };
+        let (highest, next) = (self.lease.epoch, self.tables.next_instance);
+        (self.tables, self.lease, self.newest) = (copy.tables, copy.lease, copy.newest);
+        self.lease = LeaseRow { epoch: highest + JUMP, holder: String::new(), counter: LeaseRow::RELEASED };
+        self.tables.next_instance = next + JUMP;
+    }
+
+    pub fn mend(&mut self) {
+        (self.down, self.hung, self.slow, self.copy) = (false, false, 0, None);
+    }
+}
