@@ -7,12 +7,12 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use dinp_common::digest::Image;
 use dinp_common::instance::InstanceId;
 use dinp_common::wire::{AgentMessage, Ask, LogLine};
+use dinp_planner::agent::json_size::json_size;
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Input;
 use crate::engine::Engine;
-use crate::json_size::json_size;
 
 /// Lines in one message; more wait for the next.
 const LINES_PER_MESSAGE: usize = 200;

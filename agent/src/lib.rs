@@ -13,7 +13,6 @@ mod execute;
 mod exit;
 mod facts;
 mod images;
-mod json_size;
 mod link;
 mod network;
 mod observe;

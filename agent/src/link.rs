@@ -1,6 +1,5 @@
 //! The connection to one server, opened by the agent and kept open.
 
-mod reports;
 mod session;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! One pass of a leader is [`plan::plan`]; [`apply::apply`] is what its changes do; [`routes::routes`] and
 //! [`assign::assignments`] follow from the result. [`term::Term`] strings passes together; [`table`] certifies routes,
-//! [`lease`] says who may lead, and [`agent`] holds the machines an agent runs by.
+//! [`lease`] says who may lead, [`reports`] merges what a node says, and [`agent`] holds the machines an agent runs by.
 
 pub mod agent;
 pub mod apply;
@@ -14,6 +14,7 @@ pub mod observed;
 pub mod placement;
 pub mod plan;
 pub mod policy;
+pub mod reports;
 mod rollout;
 pub mod routes;
 mod standing;

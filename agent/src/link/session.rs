@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use dinp_common::limits::WIRE_MESSAGE_BYTES;
 use dinp_common::wire::{AgentMessage, Ask, Hello, PROTOCOL, ServerMessage};
+use dinp_planner::agent::told::{Told, heartbeat};
 use futures_util::{SinkExt, StreamExt};
 use http::Uri;
 use http::header::AUTHORIZATION;
@@ -20,7 +21,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::Shared;
-use super::reports::{Told, heartbeat};
 use crate::asks;
 use crate::core::{Input, Refusal};
 

@@ -85,7 +85,8 @@ pub enum Effect {
         instance: InstanceId,
         container: String,
     },
-    /// Read how a container ended; `code` is what Docker announced.
+    /// Read how a container ended, or whether there is one: `container` is its id, or its name where no id is known. `code`
+    /// is what Docker announced.
     Examine {
         instance: InstanceId,
         container: String,
@@ -230,7 +231,7 @@ impl Convergence {
                 self.network = Ok(());
             }
             Event::NoNetwork(why) => self.network = Err(why),
-            Event::Listed { since, containers } => self.listed(now, since, containers),
+            Event::Listed { since, containers } => self.listed(now, since, containers, &mut effects),
             Event::Died { instance, code } => return self.one(now, &instance, |machine, id| machine.died(now, id, code)),
             Event::Destroyed { instance, container } => {
                 return self.one(now, &instance, |machine, id| machine.destroyed(id, &container));
@@ -288,7 +289,7 @@ impl Convergence {
         self.level = Some(Level { at, instances: instances.collect(), images: assignments.images });
     }
 
-    fn listed(&mut self, now: Duration, since: u64, containers: Result<Vec<Container>, String>) {
+    fn listed(&mut self, now: Duration, since: u64, containers: Result<Vec<Container>, String>, effects: &mut Vec<Effect>) {
         let containers = match (containers, &self.listing) {
             (Ok(containers), _) => containers,
             (Err(why), Listing::Never(_)) => return self.listing = Listing::Never(Some(why)),
@@ -300,9 +301,19 @@ impl Convergence {
         let news = |id: &InstanceId| {
             marks.get(id).is_none_or(|mark| *mark <= since) && tracks.get(id).is_none_or(|track| track.op.is_none())
         };
-        self.containers.retain(|id, _| !news(id));
-        for container in containers.into_iter().filter(|container| news(&container.instance)) {
-            self.containers.insert(container.instance.clone(), container);
+        let listed: BTreeMap<InstanceId, Container> =
+            containers.into_iter().map(|container| (container.instance.clone(), container)).collect();
+        let missed: Vec<InstanceId> =
+            self.containers.keys().filter(|id| !listed.contains_key(*id) && news(id)).cloned().collect();
+        let told: Vec<_> = listed.into_iter().filter(|(id, _)| news(id)).collect();
+        for (id, container) in told {
+            if let Some(track) = self.tracks.get_mut(&id) {
+                track.absent = false;
+            }
+            self.containers.insert(id, container);
+        }
+        for id in missed {
+            self.ask_for(&id, effects);
         }
         self.marks.retain(|_, mark| *mark > since);
         for track in self.tracks.values_mut() {
@@ -313,6 +324,13 @@ impl Convergence {
                 self.addresses.adopt(&container.instance, address);
             }
         }
+    }
+
+    /// A list does not have a container that is known, which may be the list's fault: Docker is asked for it by its id.
+    fn ask_for(&mut self, id: &InstanceId, effects: &mut Vec<Effect>) {
+        let Some(container) = self.containers.get(id).map(|container| container.id.clone()) else { return };
+        self.tracks.entry(id.clone()).or_insert_with(Track::new).op = Some(Op::Examine);
+        effects.push(Effect::Examine { instance: id.clone(), container, code: None });
     }
 
     fn probed(&mut self, id: &InstanceId, run: u32, health: Health, listening: Vec<SocketAddr>) {

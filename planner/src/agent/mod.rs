@@ -3,14 +3,16 @@
 //! [`converge::Convergence`] takes events (assignments, Docker's list, probe results, finished operations) and
 //! returns effects; [`addresses::Addresses`] keeps an address out of use until no router can reach it any more;
 //! [`probe::Prober`] turns probe outcomes into health; [`gate::Gate`] refuses leaders that are not the newest;
-//! [`images`] chooses the images that may go. Time is always the time since the agent started.
+//! [`images`] chooses the images that may go; [`told::Told`] is what a report still has to say. Time is always the time since the agent started.
 
 pub mod addresses;
 pub mod container;
 pub mod converge;
 pub mod gate;
 pub mod images;
+pub mod json_size;
 pub mod probe;
+pub mod told;
 mod track;
 
 use std::time::Duration;

@@ -45,6 +45,8 @@ pub struct Track {
     pub creating: Option<(AppName, ReleaseNo)>,
     /// Failed tries of the present operation, and when the next may begin.
     pub tries: u32,
+    /// Docker itself has said that there is no container; that no list has one is not enough.
+    pub absent: bool,
     pub retry_at: Duration,
     pub health: Health,
     /// False until the first probe of this agent's life, for a container that was found running.
@@ -54,6 +56,8 @@ pub struct Track {
     /// Counts the container's runs under this agent; words about an earlier run are void.
     pub run: u32,
     pub restarts: u32,
+    /// A restart in place whose outcome is unknown: should its container run, that was it.
+    pub restarting: bool,
     /// Restarts in a row without a long run between them.
     pub row: u32,
     pub started_at: Duration,
@@ -72,6 +76,7 @@ impl Track {
             lookup: None,
             creating: None,
             tries: 0,
+            absent: false,
             retry_at: Duration::ZERO,
             health: Health::Unproven { last: None },
             probed: false,
@@ -79,6 +84,7 @@ impl Track {
             listening: Vec::new(),
             run: 0,
             restarts: 0,
+            restarting: false,
             row: 0,
             started_at: Duration::ZERO,
             ended_at: Duration::ZERO,
@@ -97,6 +103,12 @@ impl Track {
         self.run += 1;
         self.started_at = now;
         self.succeeded();
+    }
+
+    /// This agent has started its container once more.
+    pub fn restarted(&mut self) {
+        self.restarts += 1;
+        self.restarting = false;
     }
 
     /// Its container ended and was not asked to; the exit is still to be read.

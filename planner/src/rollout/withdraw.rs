@@ -41,7 +41,9 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     let may_go = (proven + old.len()).saturating_sub(target.wanted as usize).min(old.len());
     let rank = |member: &Member<'_>| {
         let serves = (takes_traffic(pass, member), member.bucket.serves());
-        (serves, of_live(member), Reverse(member.instance.index), member.instance.id.clone())
+        // Of those that nobody has heard of, the routers' own stay.
+        let routed = (pass.confirmations.entered(&member.instance.id), member.instance.proven);
+        (serves, routed, of_live(member), Reverse(member.instance.index), member.instance.id.clone())
     };
     let mut victims = old.clone();
     victims.sort_by_cached_key(|member| rank(member));
@@ -82,7 +84,9 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
         let may_go = match member.bucket {
             Bucket::Starting { .. } => serving + starting > wanted,
             // It is in no route while another one serves; it goes when others have proven themselves in its place.
-            Bucket::Sick { .. } | Bucket::Lost => serving > 0 && proven > wanted,
+            Bucket::Sick { .. } => serving > 0 && proven > wanted,
+            // While the brake holds, it may serve and is routed to: it goes when as many others take traffic.
+            Bucket::Lost => serving >= wanted,
             _ => serving - usize::from(takes_traffic(pass, member)) >= wanted,
         };
         if may_go {

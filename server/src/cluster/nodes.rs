@@ -5,11 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use dinp_common::digest::Image;
-use dinp_common::instance::InstanceId;
 use dinp_common::name::NodeName;
-use dinp_common::node::NodeFacts;
-use dinp_common::wire::{Assignments, Hello, InstanceReport, LogLine, Orphan, Report, ServerMessage};
+use dinp_common::wire::{Assignments, Hello, LogLine, Report, ServerMessage};
 use dinp_planner::observed::NodeSeen;
+use dinp_planner::reports::{Reports, TakenIn};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::DropGuard;
 
@@ -28,18 +27,8 @@ struct Node {
     outbox: Outbox,
     asks: HashMap<u64, Ask>,
     next_ask: u64,
-    /// What is known of it. An instance that is not in there is unknown, not gone.
-    seen: Seen,
-}
-
-struct Seen {
     heard: Instant,
-    boot: String,
-    seq: u64,
-    facts: NodeFacts,
-    instances: BTreeMap<InstanceId, InstanceReport>,
-    cooling: Vec<InstanceId>,
-    orphans: Vec<Orphan>,
+    reports: Reports,
 }
 
 /// Where the answer to a question goes.
@@ -71,14 +60,8 @@ impl Nodes {
     }
 
     pub(super) fn seen(&self, now: Instant) -> BTreeMap<NodeName, NodeSeen> {
-        let view = |seen: &Seen| NodeSeen {
-            silent_ms: now.saturating_duration_since(seen.heard).as_millis() as u64,
-            facts: seen.facts.clone(),
-            instances: seen.instances.clone(),
-            cooling: seen.cooling.clone(),
-            orphans: seen.orphans.clone(),
-        };
-        self.map().iter().map(|(name, node)| (name.clone(), view(&node.seen))).collect()
+        let view = |node: &Node| node.reports.seen(now.saturating_duration_since(node.heard).as_millis() as u64);
+        self.map().iter().map(|(name, node)| (name.clone(), view(node))).collect()
     }
 
     /// Registers a question; the id to send it under.
@@ -118,10 +101,10 @@ impl Cluster {
         let mut map = self.0.nodes.map();
         let old = map.remove(node);
         let link = old.as_ref().map_or(0, |old| old.link) + 1;
-        // What this agent reported over its last connection stays known; of a new one only its facts are.
-        let seen = old.map(|old| old.seen).filter(|seen| seen.boot == hello.boot);
-        let seen = seen.unwrap_or_else(|| Seen::new(now, hello.boot.clone(), hello.facts.clone()));
-        map.insert(node.clone(), Node { link, outbox, asks: HashMap::new(), next_ask: 0, seen });
+        let (before, heard) = old.map_or((None, now), |old| (Some(old.reports), old.heard));
+        let (reports, anew) = Reports::greeted(before, hello);
+        let heard = if anew { now } else { heard };
+        map.insert(node.clone(), Node { link, outbox, asks: HashMap::new(), next_ask: 0, heard, reports });
         drop(map);
         AgentLink { cluster: self.clone(), node: node.clone(), link, assignments: assignments_rx, messages: messages_rx }
     }
@@ -148,9 +131,12 @@ impl AgentLink {
     pub fn report(&self, report: Report, now: Instant) {
         let mut map = self.cluster.0.nodes.map();
         let Some(node) = map.get_mut(&self.node).filter(|node| node.link == self.link) else { return };
-        let changed = take_in(&mut node.seen, report, now);
+        let taken = node.reports.take_in(report);
+        if taken != TakenIn::Stale {
+            node.heard = now;
+        }
         drop(map);
-        if changed {
+        if taken == TakenIn::News {
             self.cluster.nudge();
         }
     }
@@ -186,35 +172,4 @@ impl Drop for AgentLink {
             node.asks.clear();
         }
     }
-}
-
-impl Seen {
-    /// A node of which no instance is known yet, which is not to say that it has none.
-    fn new(heard: Instant, boot: String, facts: NodeFacts) -> Self {
-        Self { heard, boot, seq: 0, facts, instances: BTreeMap::new(), cooling: Vec::new(), orphans: Vec::new() }
-    }
-}
-
-/// Merges a report; `true` if a decision could depend on what changed.
-fn take_in(seen: &mut Seen, report: Report, now: Instant) -> bool {
-    if seen.boot != report.boot || seen.seq >= report.seq {
-        return false;
-    }
-    let before = (seen.facts.capacity.addresses, seen.facts.docker.is_ok());
-    let mut changed = seen.cooling != report.cooling || seen.orphans != report.orphans;
-    if report.full {
-        changed |= seen.instances != report.instances;
-        seen.instances = report.instances;
-    } else {
-        for (id, instance) in report.instances {
-            changed |= seen.instances.get(&id) != Some(&instance);
-            seen.instances.insert(id, instance);
-        }
-    }
-    seen.heard = now;
-    seen.seq = report.seq;
-    seen.cooling = report.cooling;
-    seen.orphans = report.orphans;
-    seen.facts = report.facts;
-    changed || before != (seen.facts.capacity.addresses, seen.facts.docker.is_ok())
 }

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
+use dinp_common::instance::container_name;
 use dinp_common::wire::Assignment;
 
 use super::{Action, Convergence, Effect};
 use crate::agent::KILL_AGAIN;
 use crate::agent::container::ContainerState;
-use crate::agent::track::{Phase, Track};
+use crate::agent::track::{Op, Phase, Track};
 
 impl Convergence {
     /// SIGTERM, after the grace SIGKILL, then removal, then `Gone`.
     pub(super) fn end(&mut self, now: Duration, wanted: &Assignment, track: &mut Track, effects: &mut Vec<Effect>) {
         Self::unprobe(track, &wanted.instance, effects);
-        let Some(state) = self.state(&wanted.instance) else {
+        let state = self.state(&wanted.instance);
+        if state.is_none() && track.absent {
             return track.phase = Phase::Gone;
-        };
+        }
         let (term, kill) = match track.phase {
             Phase::Ending { term, kill } => (term, kill),
             Phase::Waiting(_) | Phase::Alive | Phase::Dead(_) | Phase::Broken(_) | Phase::Gone => {
@@ -29,8 +31,9 @@ impl Convergence {
             return;
         }
         let action = match state {
-            ContainerState::Created | ContainerState::Exited => Some(Action::Remove),
-            ContainerState::Running => signal(now, wanted, term, kill),
+            None => return Self::ask_by_name(wanted, track, effects),
+            Some(ContainerState::Created | ContainerState::Exited) => Some(Action::Remove),
+            Some(ContainerState::Running) => signal(now, wanted, term, kill),
         };
         match action {
             Some(Action::Terminate) => track.phase = Phase::Ending { term: Some(now), kill },
@@ -40,6 +43,15 @@ impl Convergence {
         if let Some(action) = action {
             self.act(track, &wanted.instance, action, effects);
         }
+    }
+}
+
+impl Convergence {
+    /// No list has its container. A list may leave one out, so Docker is asked before it counts as gone.
+    pub(super) fn ask_by_name(wanted: &Assignment, track: &mut Track, effects: &mut Vec<Effect>) {
+        track.op = Some(Op::Examine);
+        let (instance, container) = (wanted.instance.clone(), container_name(&wanted.app, &wanted.instance));
+        effects.push(Effect::Examine { instance, container, code: None });
     }
 }
 

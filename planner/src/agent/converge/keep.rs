@@ -29,7 +29,12 @@ impl Convergence {
 
     fn keep_absent(&mut self, now: Duration, wanted: &Assignment, track: &mut Track, effects: &mut Vec<Effect>) {
         match &track.phase {
-            Phase::Waiting(_) if wanted.want != Want::Run => track.phase = Phase::Gone,
+            Phase::Waiting(_) if wanted.want != Want::Run && track.absent => track.phase = Phase::Gone,
+            Phase::Waiting(_) if wanted.want != Want::Run => {
+                if now >= track.retry_at {
+                    Self::ask_by_name(wanted, track, effects);
+                }
+            }
             Phase::Waiting(_) => self.create(now, wanted, track, effects),
             Phase::Alive | Phase::Dead(None) => {
                 Self::unprobe(track, &wanted.instance, effects);
@@ -66,6 +71,10 @@ impl Convergence {
         match &track.phase {
             Phase::Waiting(_) => track.alive(now, false),
             Phase::Alive => {}
+            Phase::Dead(_) if track.restarting => {
+                track.restarted();
+                track.alive(now, true);
+            }
             // Its end was already reported, and states only move forward: the leader has replaced it or will.
             Phase::Dead(_) | Phase::Broken(_) | Phase::Ending { .. } | Phase::Gone => return,
         }

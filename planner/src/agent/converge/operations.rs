@@ -30,7 +30,7 @@ impl Convergence {
 
     pub(super) fn destroyed(&mut self, id: &InstanceId, container: &str) -> bool {
         if self.containers.get(id).is_some_and(|known| known.id == container) {
-            self.containers.remove(id);
+            self.is_gone(id);
         }
         false
     }
@@ -42,6 +42,7 @@ impl Convergence {
         match outcome {
             Outcome::Done(container) => {
                 track.succeeded();
+                track.absent = false;
                 let Some((app, release)) = track.creating.take() else { return true };
                 let container =
                     Container { id: container, app, instance: id.clone(), release, state: ContainerState::Created, address };
@@ -67,8 +68,8 @@ impl Convergence {
         match (action, outcome) {
             (Action::Start | Action::RestartInPlace, Outcome::Done(())) => {
                 if action == Action::RestartInPlace {
-                    track.restarts += 1;
                     track.row += 1;
+                    track.restarted();
                 }
                 track.alive(now, true);
                 let ended = std::mem::take(&mut track.ended_meanwhile);
@@ -82,7 +83,7 @@ impl Convergence {
             }
             (Action::Remove, Outcome::Done(()) | Outcome::Missing(_)) => {
                 track.succeeded();
-                self.containers.remove(id);
+                self.is_gone(id);
                 false
             }
             (Action::Terminate | Action::Kill, Outcome::Done(())) => false,
@@ -99,7 +100,13 @@ impl Convergence {
 
     pub(super) fn examined(&mut self, now: Duration, id: &InstanceId, found: Found) -> bool {
         let Some(track) = finished(&mut self.tracks, id, Op::Examine) else { return true };
+        let known = self.containers.contains_key(id);
         match found {
+            // It is there, and no list has told of it yet.
+            Found::Running | Found::Ended(_) if !known => {
+                track.failed(now);
+                return true;
+            }
             Found::Running => {
                 if track.phase == Phase::Dead(None) {
                     track.phase = Phase::Alive;
@@ -109,13 +116,19 @@ impl Convergence {
             }
             Found::Ended(exit) => {
                 track.succeeded();
+                if track.phase == Phase::Alive {
+                    track.ended(now);
+                }
                 end_with(track, exit);
+                self.set_state(id, ContainerState::Exited);
             }
             Found::Missing => {
-                self.containers.remove(id);
+                track.succeeded();
+                self.is_gone(id);
             }
             Found::Failed(why) => {
-                if !track.failed(now) {
+                let again = track.failed(now);
+                if !again && track.phase == Phase::Dead(None) {
                     let output = format!("(its output could not be read: {why})");
                     let exit = Exit { code: track.code.unwrap_or(-1), oom: false, output };
                     end_with(track, exit);
@@ -124,6 +137,14 @@ impl Convergence {
             }
         }
         false
+    }
+
+    /// Docker itself has said that there is no such container.
+    fn is_gone(&mut self, id: &InstanceId) {
+        self.containers.remove(id);
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.absent = true;
+        }
     }
 
     fn set_state(&mut self, id: &InstanceId, state: ContainerState) -> bool {
@@ -149,6 +170,7 @@ fn undone(now: Duration, track: &mut Track, action: Action, why: String) {
         (Action::Start, Phase::Waiting(_)) => track.phase = Phase::Broken(why),
         (Action::RestartInPlace, _) => {
             track.row += 1;
+            track.restarting = true;
             track.ended_at = now;
         }
         (Action::Terminate, Phase::Ending { kill, .. }) if again => track.phase = Phase::Ending { term: None, kill },

@@ -108,7 +108,7 @@ impl World {
                     want == Some(Want::Run) && self.now >= self.heard + LEADERLESS_AFTER
                 }
                 Effect::Act { action: Action::Terminate | Action::Kill | Action::Remove, .. } => want == Some(Want::Stop),
-                Effect::Examine { .. } => matches!(want, Some(Want::Run | Want::Drain)),
+                Effect::Examine { .. } => true,
                 Effect::Probe { .. } | Effect::Unprobe { .. } | Effect::List => true,
             };
             assert!(fits, "{effect:?} while {want:?} is wanted");

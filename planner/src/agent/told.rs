@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use dinp_common::instance::{InstanceId, Seen};
 use dinp_common::node::NodeFacts;
 use dinp_common::wire::{AssignmentVersion, InstanceReport, Orphan, Report};
-use dinp_planner::agent::Observed;
 
-use crate::json_size::json_size;
+use super::Observed;
+use super::json_size::json_size;
 
 /// Bytes of last outputs, as JSON, that one report carries whole: a quarter of a message, and 128 outputs of ordinary
 /// text. A restart of Docker ends every instance of a node at once.
@@ -116,9 +116,23 @@ mod tests {
     use dinp_common::exit::Exit;
     use dinp_common::limits::{INSTANCES_PER_NODE, LAST_OUTPUT_BYTES, WIRE_MESSAGE_BYTES};
     use dinp_common::name::AppName;
+    use dinp_common::node::Capacity;
     use dinp_common::release::ReleaseNo;
+    use dinp_common::size::MiB;
 
     use super::*;
+
+    fn facts() -> NodeFacts {
+        NodeFacts {
+            capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 0 },
+            labels: BTreeMap::new(),
+            zone: String::new(),
+            version: "1".into(),
+            docker: Ok("20".into()),
+            disk_free: 1,
+            disk_total: 2,
+        }
+    }
 
     fn observed(complete: bool, seen: &[(u64, Seen)]) -> Observed {
         let app = AppName::parse("shop").expect("name");
@@ -132,7 +146,7 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_told_and_the_first_complete_state_as_a_whole() {
-        let facts = crate::facts::at_start("", &BTreeMap::new());
+        let facts = facts();
         let (mut told, mut seq) = (Told::default(), 0);
         let before = observed(false, &[]);
         assert!(!told.full("b", &mut seq, &before, &facts).full, "what is not known is not told as known");
@@ -151,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_node_whose_instances_have_all_died_still_reports_in_one_message() {
-        let facts = crate::facts::at_start("", &BTreeMap::new());
+        let facts = facts();
         for output in ["\0".repeat(LAST_OUTPUT_BYTES), "é".repeat(LAST_OUTPUT_BYTES / 2)] {
             let exited = |output: &str| Seen::Exited { exit: Exit { code: 1, oom: false, output: output.to_owned() } };
             let dead: Vec<_> = (1..=u64::from(INSTANCES_PER_NODE)).map(|n| (n, exited(&output))).collect();

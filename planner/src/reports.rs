@@ -1,0 +1,165 @@
+//! What a server has been told of one node, merged from its reports.
+
+use std::collections::BTreeMap;
+
+use dinp_common::instance::InstanceId;
+use dinp_common::node::NodeFacts;
+use dinp_common::wire::{Hello, InstanceReport, Orphan, Report};
+
+use crate::observed::NodeSeen;
+
+/// An instance that is not in here is unknown, not gone.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    boot: String,
+    seq: u64,
+    facts: NodeFacts,
+    instances: BTreeMap<InstanceId, InstanceReport>,
+    cooling: Vec<InstanceId>,
+    orphans: Vec<Orphan>,
+}
+
+/// What a report has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenIn {
+    /// It is older than what is known, and says nothing, not even that the node lives.
+    Stale,
+    /// The node lives, and all of this was known.
+    Known,
+    /// A decision could depend on what is new.
+    News,
+}
+
+impl Reports {
+    /// After a greeting. What the same start of the agent reported over an earlier connection stays known; of another one
+    /// only its facts are. `None` for `before` where nothing was known. Answers whether this begins anew, which alone
+    /// says that the node lives.
+    pub fn greeted(before: Option<Self>, hello: &Hello) -> (Self, bool) {
+        match before.filter(|before| before.boot == hello.boot) {
+            Some(before) => (before, false),
+            None => (Self::new(hello), true),
+        }
+    }
+
+    /// A node of which no instance is known yet, which is not to say that it has none.
+    fn new(hello: &Hello) -> Self {
+        Self {
+            boot: hello.boot.clone(),
+            seq: 0,
+            facts: hello.facts.clone(),
+            instances: BTreeMap::new(),
+            cooling: Vec::new(),
+            orphans: Vec::new(),
+        }
+    }
+
+    /// Merges a report. A delta replaces single instances, a full one all of them.
+    pub fn take_in(&mut self, report: Report) -> TakenIn {
+        if self.boot != report.boot || self.seq >= report.seq {
+            return TakenIn::Stale;
+        }
+        let before = (self.facts.capacity.addresses, self.facts.docker.is_ok());
+        let mut changed = self.cooling != report.cooling || self.orphans != report.orphans;
+        if report.full {
+            changed |= self.instances != report.instances;
+            self.instances = report.instances;
+        } else {
+            for (id, instance) in report.instances {
+                changed |= self.instances.get(&id) != Some(&instance);
+                self.instances.insert(id, instance);
+            }
+        }
+        self.seq = report.seq;
+        self.cooling = report.cooling;
+        self.orphans = report.orphans;
+        self.facts = report.facts;
+        changed |= before != (self.facts.capacity.addresses, self.facts.docker.is_ok());
+        if changed { TakenIn::News } else { TakenIn::Known }
+    }
+
+    /// As a decision sees it, `silent_ms` after the last report that was not stale.
+    pub fn seen(&self, silent_ms: u64) -> NodeSeen {
+        NodeSeen {
+            silent_ms,
+            facts: self.facts.clone(),
+            instances: self.instances.clone(),
+            cooling: self.cooling.clone(),
+            orphans: self.orphans.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dinp_common::instance::Seen;
+    use dinp_common::name::{AppName, NodeName};
+    use dinp_common::node::Capacity;
+    use dinp_common::release::ReleaseNo;
+    use dinp_common::size::MiB;
+    use dinp_common::wire::PROTOCOL;
+
+    use super::*;
+
+    fn facts() -> NodeFacts {
+        NodeFacts {
+            capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 10 },
+            labels: BTreeMap::new(),
+            zone: String::new(),
+            version: "1".into(),
+            docker: Ok("20".into()),
+            disk_free: 1,
+            disk_total: 2,
+        }
+    }
+
+    fn hello(boot: &str) -> Hello {
+        let node = NodeName::parse("n1").expect("name");
+        Hello { protocol: PROTOCOL, node, cluster: None, boot: boot.into(), facts: facts(), highest: None }
+    }
+
+    fn report(boot: &str, seq: u64, full: bool, seen: &[(u64, Seen)]) -> Report {
+        let app = AppName::parse("shop").expect("name");
+        let instance = |seen: &Seen| InstanceReport {
+            app: app.clone(),
+            release: ReleaseNo(1),
+            seen: seen.clone(),
+            listening: vec![],
+            restarts: 0,
+        };
+        Report {
+            boot: boot.into(),
+            seq,
+            full,
+            assignment: None,
+            instances: seen.iter().map(|(n, seen)| (InstanceId::from_sequence(*n), instance(seen))).collect(),
+            cooling: vec![],
+            orphans: vec![],
+            facts: facts(),
+        }
+    }
+
+    #[test]
+    fn late_and_foreign_reports_say_nothing_and_a_delta_forgets_nobody() {
+        let (mut reports, anew) = Reports::greeted(None, &hello("a"));
+        assert!(anew);
+        assert_eq!(reports.take_in(report("a", 2, true, &[(1, Seen::Stopping), (2, Seen::Stopping)])), TakenIn::News);
+        assert_eq!(reports.take_in(report("a", 1, true, &[])), TakenIn::Stale, "gathered before the one that is known");
+        assert_eq!(reports.take_in(report("a", 2, true, &[])), TakenIn::Stale, "told twice");
+        assert_eq!(reports.take_in(report("b", 9, true, &[])), TakenIn::Stale, "of another start of the agent");
+        assert_eq!(reports.take_in(report("a", 3, false, &[(1, Seen::Gone)])), TakenIn::News);
+        assert_eq!(reports.seen(0).instances.len(), 2);
+        assert_eq!(reports.take_in(report("a", 4, false, &[])), TakenIn::Known);
+        assert_eq!(reports.take_in(report("a", 5, true, &[(1, Seen::Gone)])), TakenIn::News);
+        assert_eq!(reports.seen(0).instances.len(), 1);
+    }
+
+    #[test]
+    fn another_connection_keeps_what_is_known_and_another_start_does_not() {
+        let (mut reports, _) = Reports::greeted(None, &hello("a"));
+        reports.take_in(report("a", 1, true, &[(1, Seen::Stopping)]));
+        let (same, anew) = Reports::greeted(Some(reports.clone()), &hello("a"));
+        assert!(!anew && same.seen(0).instances.len() == 1);
+        let (other, anew) = Reports::greeted(Some(reports), &hello("b"));
+        assert!(anew && other.seen(0).instances.is_empty());
+    }
+}
