@@ -10,8 +10,9 @@ use dinp_common::instance::InstanceId;
 use dinp_common::kind::Kind;
 use dinp_common::limits::INSTANCES_PER_APP;
 use dinp_common::name::{AppName, EnvKey};
+use dinp_common::placement::Requirement;
 use dinp_common::release::ReleaseNo;
-use dinp_common::size::MiB;
+use dinp_common::size::{Cpu, MiB};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -196,6 +197,15 @@ pub struct Deploy {
     /// Memory of each instance, as 256M or 1G
     #[arg(long, value_name = "SIZE", value_parser = MiB::parse)]
     pub memory: Option<MiB>,
+    /// Processor time reserved for each instance, as 0.5
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<Cpu>,
+    /// What a node must have: disk=ssd, zone=a or "zone in a,b"; may be repeated. With --per-node it replaces what was asked before
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Requirement::parse)]
+    pub require: Vec<Requirement>,
+    /// At most so many instances on one node
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub per_node: Option<u32>,
     /// The port the app listens on
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,

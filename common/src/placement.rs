@@ -68,7 +68,9 @@ impl Placement {
 
     /// Whether every word of it could stand on a node at all.
     pub fn check(&self) -> Result<(), InvalidName> {
-        self.labels.iter().try_for_each(|(key, value)| word("a label's key", key).and_then(|()| word("a label's value", value)))?;
+        self.labels
+            .iter()
+            .try_for_each(|(key, value)| word("a label's key", key).and_then(|()| word("a label's value", value)))?;
         self.zones.iter().try_for_each(|zone| word("a zone", zone))?;
         match self.per_node {
             Some(0) => Err(InvalidName("per_node is 0; at least one instance must be allowed on a node".to_owned())),

@@ -1,6 +1,10 @@
 //! Whether what people ask for can ever fit, decided before anything is built, with the numbers and the choices.
 //!
-//! Only what can never fit is refused. What waits for a drain to end is for the planner, within the deploy's deadline.
+//! Only what one machine can never hold is refused: there is nothing to wait for. Among several, nodes come and go, and
+//! what fits none of them waits with a warning ([`warnings`]). What waits for a drain to end is for the planner, within
+//! the deploy's deadline.
+
+mod warnings;
 
 use dinp_common::deploy::Strategy;
 use dinp_common::instance::{Instance, Want};
@@ -10,6 +14,8 @@ use dinp_common::problem::Problem;
 use dinp_common::size::MiB;
 
 use crate::cluster::Snapshot;
+
+pub use warnings::{Needs, warnings};
 
 /// What an app is about to need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +50,19 @@ impl Room<'_> {
     }
 }
 
-/// Refuses what no node, or not all nodes together, can ever hold. Without a node that has reported, nothing is known
+/// Refuses what the only node can never hold, and a rolling change for which no node has room. Without a node that has reported, nothing is known
 /// and nothing is refused: the deploy waits and says for what.
 pub fn check(snapshot: &Snapshot, app: &AppName, demand: Demand) -> Result<(), Box<Problem>> {
     let rooms = rooms(snapshot, app);
     if rooms.is_empty() || demand.instances == 0 {
         return Ok(());
     }
-    larger_than_any_node(&rooms, demand)?;
-    more_than_all_nodes(&rooms, app, demand)?;
+    if let [_] = rooms.as_slice() {
+        larger_than_any_node(&rooms, demand)?;
+        more_than_all_nodes(&rooms, app, demand)?;
+    } else if rooms.iter().all(|room| room.capacity < demand.memory) {
+        return Ok(());
+    }
     no_second_beside_the_first(&rooms, app, demand)
 }
 

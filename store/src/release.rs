@@ -62,7 +62,12 @@ impl Session {
             .bind(&release.author)
             .bind(&release.created_at)
             .bind(spec.cpu.map(|cpu| long(cpu.0)))
-            .bind(Some(&spec.placement).filter(|rules| !rules.is_anywhere()).map(|rules| to_json("placement", rules)).transpose()?);
+            .bind(
+                Some(&spec.placement)
+                    .filter(|rules| !rules.is_anywhere())
+                    .map(|rules| to_json("placement", rules))
+                    .transpose()?,
+            );
         self.execute(query).await?;
         Ok(release.number)
     }

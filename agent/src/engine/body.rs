@@ -17,8 +17,10 @@ use super::{CHANGE_DEADLINE, Engine, EngineError, Lane};
 
 /// Processes and threads an instance may have: enough for a JVM, too few for a fork bomb.
 const PIDS: i64 = 512;
-/// All instances weigh the same; Docker's own default is the same number.
-const CPU_SHARES: i64 = 1024;
+/// What an instance weighs that asked for no processor time; where nobody asks, all weigh the same.
+const CPU_SHARES: i64 = 128;
+/// What a whole processor weighs for those that asked, in Docker's own measure: they go before the others when time is short.
+const CPU_SHARES_EACH: i64 = 1024;
 /// Docker rotates an instance's output at this size and keeps two files.
 const LOG_FILE_SIZE: &str = "10m";
 const LOG_FILES: &str = "2";
@@ -75,7 +77,7 @@ fn limits(host: &Host, wanted: &Assignment) -> HostConfig {
         network_mode: Some(host.bridge.clone()),
         memory: Some(memory),
         memory_swap: Some(memory),
-        cpu_shares: Some(CPU_SHARES),
+        cpu_shares: Some(wanted.spec.cpu.map_or(CPU_SHARES, |cpu| (i64::from(cpu.0) * CPU_SHARES_EACH / 1_000).max(2))),
         pids_limit: Some(PIDS),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),

@@ -156,6 +156,10 @@ pub fn draining(view: &DeployView) -> Option<String> {
     (n > 0).then(|| format!("{old} is draining: {} {ends} in flight, then stops", instances(n)))
 }
 
+pub fn warning(text: &str) -> String {
+    format!("warning: {text}")
+}
+
 pub fn rollout_step(view: &DeployView) -> String {
     if view.step.is_empty() { ready(view) } else { format!("{}   {}", ready(view), view.step) }
 }

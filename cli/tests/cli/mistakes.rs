@@ -225,7 +225,7 @@ fn a_manifest_with_a_mistake_is_quoted_at_its_place() {
         &["status"],
         expect![[r#"
             --- stderr
-            error: dinp.toml, line 4, column 3: unknown field `instnces`, expected one of `instances`, `memory`, `port`, `stop_grace_seconds`
+            error: dinp.toml, line 4, column 3: unknown field `instnces`, expected one of `instances`, `memory`, `cpu`, `port`, `stop_grace_seconds`
                 4 |   instnces = 2
                   |   ^
               try:  remove `instnces`, or correct its spelling

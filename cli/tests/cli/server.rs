@@ -196,6 +196,7 @@ pub fn view(state: DeployState, phase: DeployPhase) -> DeployView {
         draining: 0,
         step: String::new(),
         paused: None,
+        warnings: Vec::new(),
         spent_ms: 0,
         deadline_ms: 300_000,
         failure: None,

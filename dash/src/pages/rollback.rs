@@ -116,6 +116,8 @@ mod tests {
             },
             build: None,
             memory: MiB(256),
+            cpu: None,
+            placement: Default::default(),
             port: 8080,
             health: HealthCheck::Tcp,
             env: env.iter().map(|key| (*key).to_owned()).collect(),

@@ -32,6 +32,9 @@ pub fn settings(settings: &Settings) -> ApiResult<()> {
         let detail = format!("timeout_seconds is {seconds}; 1 to {TIMEOUT_MOST} are possible");
         return Err(refused("/settings/timeout_seconds", detail));
     }
+    if let Some(error) = settings.placement.as_ref().and_then(|placement| placement.check().err()) {
+        return Err(refused("/settings/placement", error.to_string()));
+    }
     settings.health.as_ref().map_or(Ok(()), health)
 }
 

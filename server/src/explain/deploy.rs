@@ -5,9 +5,12 @@ use dinp_common::app::App;
 use dinp_common::build::BuildState;
 use dinp_common::deploy::{Deploy, DeployKind, DeployPhase, DeployState};
 use dinp_common::instance::{Instance, InstanceStatus, Want};
+use dinp_common::placement::Placement;
+use dinp_common::release::RunSpec;
 
 use super::{count, instance_state, instances_of};
 use crate::cluster::Snapshot;
+use crate::room::{self, Needs};
 
 /// What is known of a deploy beside its own record.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ struct Progress {
 pub fn deploy_view(deploy: &Deploy, told: Told<'_>) -> DeployView {
     let progress = progress(deploy, &told);
     let step = step(deploy, &told, &progress);
+    let warnings = warnings(deploy, &told);
     DeployView {
         app: deploy.app.clone(),
         number: deploy.number,
@@ -52,12 +56,33 @@ pub fn deploy_view(deploy: &Deploy, told: Told<'_>) -> DeployView {
         draining: progress.draining,
         step,
         paused: deploy.paused.clone().filter(|_| !deploy.state.is_final()),
+        warnings,
         spent_ms: deploy.spent_ms,
         deadline_ms: deploy.deadline_ms,
         failure: deploy.failure.clone(),
         url: told.url,
         created_at: deploy.created_at.clone(),
     }
+}
+
+/// What keeps a running deploy waiting whatever happens to the nodes that are.
+fn warnings(deploy: &Deploy, told: &Told<'_>) -> Vec<String> {
+    let Some(app) = told.app.filter(|app| !deploy.state.is_final() && !app.stopped && !app.deleted) else { return Vec::new() };
+    let releases = &told.snapshot.desired.releases;
+    let spec = |release| releases.get(&(app.name.clone(), release)).map(|release| &release.spec);
+    let (to, base) = (deploy.to.or(app.live.filter(|_| deploy.build.is_none())).and_then(spec), app.live.and_then(spec));
+    let settings = &deploy.settings;
+    // Before its build is done, a deploy's release is what its settings make of the live one.
+    let anywhere = Placement::default();
+    let asked = settings.placement.as_ref().or(base.map(|base| &base.placement)).unwrap_or(&anywhere);
+    let memory = settings.memory.or(base.map(|base| base.memory)).unwrap_or(RunSpec::DEFAULT_MEMORY);
+    let needs = Needs {
+        instances: settings.instances.unwrap_or(app.instances),
+        memory: to.map_or(memory, |to| to.memory),
+        cpu: to.map_or(settings.cpu.or(base.and_then(|base| base.cpu)), |to| to.cpu),
+        placement: to.map_or(asked, |to| &to.placement),
+    };
+    room::warnings(told.snapshot, &needs)
 }
 
 fn progress(deploy: &Deploy, told: &Told<'_>) -> Progress {

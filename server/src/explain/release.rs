@@ -16,6 +16,8 @@ pub fn release_view(snapshot: &Snapshot, release: &Release, live: Option<Release
         image: release.spec.image.clone(),
         build: release.build,
         memory: release.spec.memory,
+        cpu: release.spec.cpu,
+        placement: release.spec.placement.clone(),
         port: release.spec.port,
         health: release.spec.health.clone(),
         env: release.spec.env.keys().map(ToString::to_string).collect(),

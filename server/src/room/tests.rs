@@ -1,9 +1,10 @@
 use dinp_common::deploy::Strategy;
 use dinp_common::node::NodeStatus;
+use dinp_common::placement::{Placement, Requirement};
 use dinp_common::size::MiB;
 use expect_test::{Expect, expect};
 
-use super::{Demand, check};
+use super::{Demand, Needs, check, warnings};
 use crate::explain::fixtures::{Scene, name};
 
 fn refused(scene: &Scene, app: &str, demand: Demand, expected: Expect) {
@@ -56,6 +57,70 @@ fn no_room_beside_the_first_offers_recreate_and_says_what_gap_it_makes() {
     );
     assert_eq!(check(&scene.0, &name("hello"), demand(1, 900, Some(Strategy::Recreate))), Ok(()));
     assert_eq!(check(&scene.0, &name("new"), demand(1, 700, Some(Strategy::Rolling))), Ok(()), "nothing runs beside it");
+}
+
+/// A scene of `n` nodes like the one there is.
+fn of_nodes(n: u32) -> Scene {
+    let mut scene = Scene::new(1).serving("aaa111", 3);
+    let seen = scene.0.nodes.values().next().expect("a node").clone();
+    for at in 2..=n {
+        let name = dinp_common::name::NodeName::parse(&format!("n{at}")).expect("a name");
+        scene.0.nodes.insert(name, seen.clone());
+    }
+    scene
+}
+
+fn warned(scene: &Scene, instances: u32, memory: u64, placement: Placement, expected: Expect) {
+    let needs = Needs { instances, memory: MiB(memory), cpu: None, placement: &placement };
+    expected.assert_eq(&(warnings(&scene.0, &needs).join("\n") + "\n"));
+}
+
+#[test]
+fn what_no_node_of_several_can_take_is_accepted_with_a_warning() {
+    let scene = of_nodes(3);
+    assert_eq!(check(&scene.0, &name("other"), demand(1, 524_288, None)), Ok(()), "a larger node may join");
+    let requiring = |text: &str| Placement::requiring([Requirement::parse(text).expect("reads")]).expect("possible");
+    let warned = |instances, memory, placement, expected| warned(&scene, instances, memory, placement, expected);
+    warned(
+        1,
+        256,
+        requiring("disk=ssd"),
+        expect![[r#"
+        no node has label disk=ssd; nothing is placed until one has
+    "#]],
+    );
+    warned(
+        1,
+        256,
+        requiring("zone in x,y"),
+        expect![[r#"
+        no node stands in zone x or y; nothing is placed until one does
+    "#]],
+    );
+    warned(
+        1,
+        524_288,
+        Placement::default(),
+        expect![[r#"
+        512GiB for one instance is more than any node it may stand on has: the largest has 1GiB; nothing is placed until a larger one joins
+    "#]],
+    );
+    warned(
+        5,
+        256,
+        Placement { per_node: Some(1), ..Placement::default() },
+        expect![[r#"
+        at most 1 may stand on a node, and it may stand on 3 of them: 2 of 5 instances wait until more nodes join
+    "#]],
+    );
+    warned(
+        3,
+        256,
+        Placement { per_node: Some(1), ..Placement::default() },
+        expect![[r#"
+
+        "#]],
+    );
 }
 
 #[test]

@@ -11,9 +11,9 @@ use dinp_common::health::HealthCheck;
 use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, EnvKey, NodeName};
+use dinp_common::placement::Placement;
 use dinp_common::plan::{Change, Note};
 use dinp_common::release::{EnvValue, ReleaseNo, RunSpec};
-use dinp_common::placement::Placement;
 use dinp_common::size::{Cpu, MiB};
 use dinp_store::{Intent, NewBuild, NewRelease, Store};
 

@@ -8,6 +8,7 @@ use dinp_common::kind::Kind;
 use dinp_common::limits::ARTIFACT_BYTES;
 use dinp_common::manifest::Manifest;
 use dinp_common::name::AppName;
+use dinp_common::placement::Placement;
 use dinp_common::size::human_bytes;
 
 use crate::args::Deploy;
@@ -45,7 +46,7 @@ impl Subject {
         Ok(Self {
             kind: kind(args, manifest.as_ref()),
             start: start(args, manifest.as_ref()),
-            settings: settings(args, manifest),
+            settings: settings(args, manifest)?,
             what,
             chosen,
         })
@@ -158,8 +159,10 @@ fn start(args: &Deploy, manifest: Option<&Manifest>) -> Option<Vec<String>> {
     if said.is_empty() { manifest.and_then(|manifest| manifest.artifact.start.clone()) } else { Some(said.clone()) }
 }
 
-fn settings(args: &Deploy, manifest: Option<Manifest>) -> Settings {
-    let mut settings = manifest.map(of_manifest).unwrap_or_default();
+fn settings(args: &Deploy, manifest: Option<Manifest>) -> Result<Settings, Failure> {
+    let mut settings = manifest.map(of_manifest).transpose()?.unwrap_or_default();
+    settings.cpu = args.cpu.or(settings.cpu);
+    settings.placement = placement(args)?.or(settings.placement);
     settings.instances = args.instances.or(settings.instances);
     settings.memory = args.memory.or(settings.memory);
     settings.port = args.port.or(settings.port);
@@ -167,20 +170,32 @@ fn settings(args: &Deploy, manifest: Option<Manifest>) -> Settings {
     settings.strategy = args.strategy.or(settings.strategy);
     settings.timeout_seconds = args.timeout.map(whole_seconds).or(settings.timeout_seconds);
     settings.env.extend(args.env.iter().cloned());
-    settings
+    Ok(settings)
 }
 
-fn of_manifest(manifest: Manifest) -> Settings {
-    Settings {
+/// What the flags ask of a node, if they ask for anything.
+fn placement(args: &Deploy) -> Result<Option<Placement>, Failure> {
+    if args.require.is_empty() && args.per_node.is_none() {
+        return Ok(None);
+    }
+    let required = Placement::requiring(args.require.iter().cloned()).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Some(Placement { per_node: args.per_node, ..required }))
+}
+
+fn of_manifest(manifest: Manifest) -> Result<Settings, Failure> {
+    let placement = manifest.placement.map(|placement| placement.rules()).transpose();
+    Ok(Settings {
         instances: manifest.run.instances,
         memory: manifest.run.memory,
+        cpu: manifest.run.cpu,
+        placement: placement.map_err(|error| Failure::usage(format!("[placement] in dinp.toml: {error}")))?,
         port: manifest.run.port,
         health: manifest.health.map(|health| health.check()),
         stop_grace_seconds: manifest.run.stop_grace_seconds,
         env: manifest.env,
         strategy: manifest.deploy.strategy,
         timeout_seconds: manifest.deploy.timeout_seconds,
-    }
+    })
 }
 
 fn whole_seconds(time: Duration) -> u32 {

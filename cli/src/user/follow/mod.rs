@@ -40,6 +40,7 @@ pub async fn conclude(
     progress: Progress,
 ) -> Result<(), Failure> {
     session.on_interrupt(words::goes_on(view.number, &view.app));
+    view.warnings.iter().for_each(|warning| session.out.say(words::warning(warning)));
     if wait.no_wait {
         progress.clear();
         return session.out.one(&view, view.app.as_str(), |out| out.line(words::started(&view)));

@@ -36,6 +36,7 @@ fn deploy(state: DeployState, phase: DeployPhase, ready: u32) -> DeployView {
         draining: 0,
         step: String::new(),
         paused: None,
+        warnings: Vec::new(),
         spent_ms: 0,
         deadline_ms: 0,
         failure: None,
