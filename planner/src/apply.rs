@@ -28,12 +28,10 @@ fn apply_one(desired: &mut Desired, change: &Change) {
             }
         }
         Change::Prove { instance, address } => {
-            if let Some(found) = desired.instances.iter_mut().find(|other| other.id == *instance) {
-                if !found.proven {
-                    found.spent_ms = 0;
-                }
+            if let Some(found) = desired.instances.iter_mut().find(|other| other.id == *instance && !other.proven) {
                 found.proven = true;
                 found.address = Some(*address);
+                found.spent_ms = 0;
             }
         }
         Change::Spend { instance, spent_ms } => {

@@ -46,25 +46,39 @@ pub enum Freshness {
     Lost,
 }
 
-impl Observed {
-    /// `leading_ms` is how long this leader has led; a node that never reported is lost only after its full time.
-    pub fn freshness(&self, node: &NodeName, leading_ms: u64, policy: &Policy) -> Freshness {
-        match self.nodes.get(node) {
-            None if leading_ms < policy.lost_after_ms => Freshness::NotYetSeen,
-            None => Freshness::Lost,
-            Some(seen) if seen.silent_ms >= policy.lost_after_ms => Freshness::Lost,
-            Some(seen) if seen.silent_ms >= policy.suspect_after_ms => Freshness::Suspect,
-            Some(_) => Freshness::Fresh,
+impl Freshness {
+    /// As [`Observed::freshness`], of a node that has been looked up.
+    pub(crate) fn of(seen: Option<&NodeSeen>, leading_ms: u64, policy: &Policy) -> Self {
+        match seen {
+            None if leading_ms < policy.lost_after_ms => Self::NotYetSeen,
+            None => Self::Lost,
+            Some(seen) if seen.silent_ms.min(leading_ms) >= policy.lost_after_ms => Self::Lost,
+            Some(seen) if seen.silent_ms >= policy.suspect_after_ms => Self::Suspect,
+            Some(_) => Self::Fresh,
         }
+    }
+}
+
+impl Observed {
+    /// `leading_ms` is how long this leader has led. A node is lost only after its full time under it, also one that
+    /// was silent before: while nothing hung on it, this server may have been cut off, or have stood still itself.
+    pub fn freshness(&self, node: &NodeName, leading_ms: u64, policy: &Policy) -> Freshness {
+        Freshness::of(self.nodes.get(node), leading_ms, policy)
     }
 
     /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced, and routes stay.
     pub fn mass_loss(&self, nodes: &[Node], leading_ms: u64, policy: &Policy) -> bool {
-        let lost = nodes.iter().filter(|node| self.freshness(&node.name, leading_ms, policy) == Freshness::Lost).count();
-        // One node of two is an ordinary loss; all of one is not.
-        let many = lost > 1 || lost == nodes.len();
-        lost > 0 && many && lost * 100 >= nodes.len() * policy.mass_loss_percent as usize
+        mass_loss(nodes.iter().map(|node| self.freshness(&node.name, leading_ms, policy)), policy)
     }
+}
+
+/// [`Observed::mass_loss`] where the nodes' freshness is known.
+pub(crate) fn mass_loss(nodes: impl ExactSizeIterator<Item = Freshness>, policy: &Policy) -> bool {
+    let all = nodes.len();
+    let lost = nodes.filter(|freshness| *freshness == Freshness::Lost).count();
+    // One node of two is an ordinary loss; all of one is not.
+    let many = lost > 1 || lost == all;
+    lost > 0 && many && lost * 100 >= all * policy.mass_loss_percent as usize
 }
 
 /// What the routers have confirmed about single instances.
