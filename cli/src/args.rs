@@ -9,7 +9,7 @@ use dinp_common::health::HealthCheck;
 use dinp_common::instance::InstanceId;
 use dinp_common::kind::Kind;
 use dinp_common::limits::INSTANCES_PER_APP;
-use dinp_common::name::{AppName, EnvKey};
+use dinp_common::name::{AppName, EnvKey, NodeName};
 use dinp_common::placement::Requirement;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::{Cpu, MiB};
@@ -136,8 +136,8 @@ pub enum User {
     Open(Open),
     /// Show what happened, and why
     Events(Events),
-    /// List the nodes
-    Nodes,
+    /// List the nodes; cordon, uncordon or drain one
+    Nodes(Nodes),
     /// List the base images
     Bases(Bases),
     /// Log in to a server with a token
@@ -333,6 +333,35 @@ pub struct Events {
     /// How many from before now
     #[arg(short = 'n', long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=200))]
     pub lines: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Nodes {
+    #[command(subcommand)]
+    pub command: Option<NodesCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodesCommand {
+    /// List the nodes
+    List,
+    /// Place nothing new on a node; what runs there stays
+    Cordon {
+        #[arg(value_parser = NodeName::parse)]
+        node: NodeName,
+    },
+    /// Let new instances on a node again, and cancel its drain
+    Uncordon {
+        #[arg(value_parser = NodeName::parse)]
+        node: NodeName,
+    },
+    /// Move everything off a node, each instance only when another serves in its place
+    Drain {
+        #[arg(value_parser = NodeName::parse)]
+        node: NodeName,
+        #[command(flatten)]
+        wait: Wait,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,8 @@
 //! The platform itself: its version, nodes, events, bases, and what changes.
 
-use dinp_common::api::{BaseView, NodeView, Page, VersionView, WatchEvent};
+use dinp_common::api::{BaseView, DrainView, NodeView, Page, VersionView, WatchEvent};
 use dinp_common::event::Event;
+use dinp_common::name::NodeName;
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -16,6 +17,25 @@ impl Client {
 
     pub async fn nodes(&self) -> Result<Page<NodeView>, ClientError> {
         self.get("/v1/nodes").await
+    }
+
+    /// Places nothing new on a node; what runs there stays.
+    pub async fn node_cordon(&self, node: &NodeName) -> Result<NodeView, ClientError> {
+        self.post_empty(&format!("/v1/nodes/{node}/cordon")).await
+    }
+
+    /// Lets new instances on a node again, and cancels its drain.
+    pub async fn node_uncordon(&self, node: &NodeName) -> Result<NodeView, ClientError> {
+        self.post_empty(&format!("/v1/nodes/{node}/uncordon")).await
+    }
+
+    /// Begins to move everything off a node.
+    pub async fn drain_create(&self, node: &NodeName) -> Result<DrainView, ClientError> {
+        self.post_empty(&format!("/v1/nodes/{node}/drain")).await
+    }
+
+    pub async fn drain(&self, node: &NodeName) -> Result<DrainView, ClientError> {
+        self.get(&format!("/v1/nodes/{node}/drain")).await
     }
 
     /// Past events, newest first.

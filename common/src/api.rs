@@ -304,6 +304,11 @@ pub struct NodeView {
     pub name: NodeName,
     pub status: NodeStatus,
     pub reason: String,
+    /// Nothing new is placed on it; and what runs there moves away.
+    #[serde(default)]
+    pub cordoned: bool,
+    #[serde(default)]
+    pub draining: bool,
     pub zone: String,
     pub labels: BTreeMap<String, String>,
     pub capacity: Option<Capacity>,
@@ -315,6 +320,31 @@ pub struct NodeView {
     pub disk_free: u64,
     pub disk_total: u64,
     pub orphans: Vec<Orphan>,
+}
+
+/// `GET /v1/nodes/{node}/drain`: how far it is, and what holds it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainView {
+    #[schema(value_type = String)]
+    pub node: NodeName,
+    pub state: DrainState,
+    /// One sentence: where it stands.
+    pub step: String,
+    /// What is still on the node.
+    pub instances: Vec<InstanceView>,
+    /// What is held back of the apps that are still there, in sentences.
+    pub holds: Vec<String>,
+}
+
+/// Where the drain of a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainState {
+    /// Nobody asked for it, or it was cancelled.
+    None,
+    Draining,
+    /// Nothing is left: the node is safe to switch off.
+    Drained,
 }
 
 /// `GET /v1/apps/{app}/why`: what is wanted, what is held back and why, in sentences.

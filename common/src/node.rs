@@ -40,6 +40,18 @@ pub struct Node {
     pub name: NodeName,
     /// Nothing new is placed on it.
     pub cordoned: bool,
+    /// What runs on it moves away, start-first. A node that is drained is cordoned too.
+    pub draining: bool,
+}
+
+/// What people use a node for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeUse {
+    Open,
+    /// What runs there stays, and nothing new comes.
+    Cordoned,
+    /// What runs there moves away.
+    Draining,
 }
 
 /// The status word of a node, for people.

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod assign;
 pub mod bucket;
 mod cause;
+mod drain;
 pub mod lease;
 pub mod observed;
 pub mod placement;

@@ -1,11 +1,11 @@
 //! One pass of the leader: what is wanted and what was seen in, changes with their reasons out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::app::App;
 use dinp_common::event::Severity;
 use dinp_common::instance::{Instance, Want};
-use dinp_common::name::AppName;
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::{Change, Desired, Note};
 
 use crate::bucket::{Bucket, bucket};
@@ -14,7 +14,7 @@ use crate::placement::Nodes;
 use crate::policy::Policy;
 use crate::standing::{Standing, Standings};
 use crate::table::Publisher;
-use crate::{observed::Freshness, rollout};
+use crate::{drain, observed::Freshness, rollout};
 
 /// All that one pass reads.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,8 @@ pub(crate) struct Pass<'a> {
     pub next_instance: u64,
     /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced.
     pub braked: bool,
+    /// Nodes that are being drained.
+    pub draining: BTreeSet<&'a NodeName>,
     pub plan: Plan,
 }
 
@@ -103,6 +105,8 @@ pub(crate) struct Member<'a> {
     pub bucket: Bucket,
     /// Its node is lost.
     pub lost: bool,
+    /// Its node is being drained: another one is started elsewhere in its place.
+    pub leaving: bool,
 }
 
 /// Decides everything that is to change now.
@@ -116,12 +120,14 @@ pub fn plan(input: Input<'_>) -> Plan {
         starts: Vec::new(),
         next_instance: desired.next_instance,
         braked: observed.mass_loss(&desired.nodes, leading_ms, policy),
+        draining: desired.nodes.iter().filter(|node| node.draining).map(|node| &node.name).collect(),
         plan: Plan::default(),
     };
     for app in smallest_first(desired) {
         rollout::app(&mut pass, app);
     }
     rollout::place::arrange(&mut pass);
+    drain::drained(&mut pass);
     pass.plan
 }
 
@@ -150,7 +156,8 @@ impl<'a> Pass<'a> {
                     let seconds = policy.hung_start_ms / 1000;
                     bucket = Bucket::Refused { why: format!("not healthy {seconds} s after its start") };
                 }
-                Member { instance, bucket, lost: freshness == Freshness::Lost }
+                let leaving = self.draining.contains(&instance.node) && instance.want == Want::Run;
+                Member { instance, bucket, lost: freshness == Freshness::Lost, leaving }
             })
             .collect()
     }

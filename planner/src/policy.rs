@@ -15,6 +15,9 @@ pub struct Policy {
     pub router_silent_after_ms: u64,
     /// Extra instances of a rolling deploy, in percent of those wanted; at least one.
     pub surge_percent: u32,
+    /// Instances of one app that move off draining nodes at once, in percent of those wanted; at least one. What moves
+    /// starts anew and warms up, which an app should not do with all it has.
+    pub drain_percent: u32,
     /// How long a new instance may take until it is healthy. Java apps need tens of seconds on a small machine.
     pub start_grace_ms: u64,
     /// How long an instance of the live release may take until another is tried in its place. Longer than a deploy
@@ -56,6 +59,7 @@ impl Default for Policy {
             mass_loss_percent: 50,
             router_silent_after_ms: 3_000,
             surge_percent: 25,
+            drain_percent: 25,
             start_grace_ms: 60_000,
             hung_start_ms: 300_000,
             failed_starts: 3,
@@ -77,6 +81,11 @@ impl Policy {
     /// Instances a rolling deploy may start beyond those wanted.
     pub fn surge(&self, wanted: u32) -> u32 {
         (wanted * self.surge_percent).div_ceil(100).max(1)
+    }
+
+    /// Instances of one app that move off draining nodes at once.
+    pub fn drain_at_once(&self, wanted: u32) -> u32 {
+        (wanted * self.drain_percent).div_ceil(100).max(1)
     }
 
     /// The wait after the `crashes`th crash in a row of an app that wants this many instances; crashes seen in

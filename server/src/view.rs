@@ -12,6 +12,7 @@ use dinp_planner::policy::Policy;
 use dinp_store::Store;
 
 use crate::cluster::{Cluster, SeenNode, Snapshot};
+use crate::explain;
 
 /// Events announced after one pass; more than that and watchers are told to read the list again.
 const EVENTS_AT_ONCE: u32 = 100;
@@ -53,7 +54,6 @@ fn nodes(
             let docker = seen.map(|seen| &seen.facts.docker);
             let (status, reason) = match (observed.freshness(&node.name, leading_ms, policy), docker) {
                 (Freshness::Fresh, Some(Err(why))) => (NodeStatus::Suspect, format!("Docker does not answer: {why}")),
-                (Freshness::Fresh, _) if node.cordoned => (NodeStatus::Cordoned, "nothing new is placed on it".to_owned()),
                 (Freshness::Fresh, _) => (NodeStatus::Ready, "it reports".to_owned()),
                 (Freshness::Suspect, _) => (NodeStatus::Suspect, "its agent has been silent for a few seconds".to_owned()),
                 (Freshness::NotYetSeen, _) => (NodeStatus::Suspect, "its agent has not reported to this server yet".to_owned()),
@@ -61,6 +61,7 @@ fn nodes(
             };
             let facts = seen.map(|seen| seen.facts.clone());
             let orphans = seen.map_or_else(Vec::new, |seen| seen.orphans.clone());
+            let status = if status == NodeStatus::Ready { explain::used_as(node) } else { status };
             (node.name.clone(), SeenNode { status, reason, facts, orphans })
         })
         .collect()

@@ -1,7 +1,9 @@
 //! Nodes and routers that have joined.
 
+use dinp_common::event::Severity;
 use dinp_common::name::{NodeName, RouterId};
-use dinp_common::node::Node;
+use dinp_common::node::{Node, NodeUse};
+use dinp_common::plan::Note;
 use sqlx::any::AnyRow;
 
 use crate::dialect::Durability;
@@ -21,14 +23,18 @@ impl Store {
         session.end(result).await
     }
 
-    /// Keeps new instances off a node, or lets them back on.
-    pub async fn node_cordon(&self, node: &NodeName, cordoned: bool) -> Result<(), StoreError> {
-        let query = sql("UPDATE nodes SET cordoned = ? WHERE name = ?").bind(long(cordoned)).bind(node.as_str());
+    /// `None` if no such node has joined.
+    pub async fn node_get(&self, node: &NodeName) -> Result<Option<Node>, StoreError> {
+        let mut session = self.single().await?;
+        let result = session.node(node).await;
+        session.end(result).await
+    }
+
+    /// Keeps new instances off a node, moves what runs there away, or lets everything back on. Answers the node as it
+    /// is then; what is so already is done already.
+    pub async fn node_use(&self, node: &NodeName, wanted: NodeUse, by: &str) -> Result<Node, StoreError> {
         let mut session = self.writing(Durability::Durable).await?;
-        let result = match session.execute(query).await {
-            Ok(0) => Err(StoreError::NotFound { what: format!("node {node}") }),
-            other => other.map(|_| ()),
-        };
+        let result = node_use(&mut session, node, wanted, by).await;
         session.end(result).await
     }
 
@@ -58,6 +64,33 @@ impl Store {
     }
 }
 
+impl Session {
+    async fn node(&mut self, node: &NodeName) -> Result<Option<Node>, StoreError> {
+        let row = self.row(sql("SELECT * FROM nodes WHERE name = ?").bind(node.as_str())).await?;
+        row.as_ref().map(node_from).transpose()
+    }
+}
+
+async fn node_use(session: &mut Session, name: &NodeName, wanted: NodeUse, by: &str) -> Result<Node, StoreError> {
+    let before = session.node(name).await?.ok_or_else(|| StoreError::NotFound { what: format!("node {name}") })?;
+    let (cordoned, draining, kind, text) = match wanted {
+        NodeUse::Open => (false, false, "node_uncordoned", format!("{name} takes new instances again")),
+        NodeUse::Cordoned => (true, false, "node_cordoned", format!("{name} takes no new instances; what runs there stays")),
+        NodeUse::Draining => (true, true, "node_draining", format!("{name} is drained: what runs there moves to other nodes")),
+    };
+    let node = Node { cordoned, draining, ..before.clone() };
+    if node == before {
+        return Ok(node);
+    }
+    let query = sql("UPDATE nodes SET cordoned = ?, draining = ? WHERE name = ?");
+    session.execute(query.bind(long(cordoned)).bind(long(draining)).bind(name.as_str())).await?;
+    let node_name = Some(name.clone());
+    let severity = Severity::Info;
+    let note = Note { severity, kind, app: None, instance: None, node: node_name, text, detail: None };
+    session.event_insert(&note, by).await?;
+    Ok(node)
+}
+
 async fn node_insert(session: &mut Session, node: &NodeName) -> Result<bool, StoreError> {
     if session.row(sql("SELECT name FROM nodes WHERE name = ?").bind(node.as_str())).await?.is_some() {
         return Ok(false);
@@ -75,5 +108,5 @@ async fn router_insert(session: &mut Session, router: &RouterId) -> Result<bool,
 }
 
 pub(crate) fn node_from(row: &AnyRow) -> Result<Node, StoreError> {
-    Ok(Node { name: row.parsed("name")?, cordoned: row.flag("cordoned")? })
+    Ok(Node { name: row.parsed("name")?, cordoned: row.flag("cordoned")?, draining: row.flag("draining")? })
 }

@@ -11,6 +11,7 @@ pub(crate) mod files;
 mod follow;
 mod hold;
 mod logs;
+mod nodes;
 mod open;
 mod output;
 mod progress;
@@ -71,7 +72,7 @@ async fn dispatch(session: &Session, command: User) -> Result<(), Failure> {
         User::Why(named) => why::run(session, named).await,
         User::Open(args) => open::run(session, args).await,
         User::Events(args) => events::run(session, args).await,
-        User::Nodes => system::nodes(session).await,
+        User::Nodes(args) => nodes::run(session, args).await,
         User::Bases(args) => system::bases(session, args).await,
         User::Login(args) => access::login(session, args).await,
         User::Logout => access::logout(session),

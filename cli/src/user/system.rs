@@ -1,10 +1,8 @@
-//! The platform: nodes, base images, versions.
+//! The platform: base images, versions.
 
 use std::time::Duration;
 
 use dinp_client::{Client, ClientError};
-use dinp_common::api::NodeView;
-use dinp_common::size::human_bytes;
 
 use super::failure::Failure;
 use super::output::{maybe, state, text};
@@ -14,47 +12,6 @@ use crate::args::Bases;
 
 /// How long `dinp version` waits for the server's.
 const VERSION_WAIT: Duration = Duration::from_secs(3);
-
-pub async fn nodes(session: &Session) -> Result<(), Failure> {
-    let nodes = session.client()?.nodes().await?.items;
-    session.out.list(
-        &nodes,
-        |node| node.name.to_string(),
-        |nodes| {
-            let mut headings = vec!["NODE", "STATUS", "INSTANCES", "MEMORY", "DISK FREE", "DOCKER"];
-            if session.out.verbose {
-                headings.extend(["ZONE", "VERSION"]);
-            }
-            headings.push("WHY");
-            session.out.table(&headings, nodes.iter().map(|node| row(node, session.out.verbose)).collect());
-            for node in nodes {
-                for orphan in &node.orphans {
-                    session.out.line(words::orphan(&node.name, &orphan.container, orphan.running));
-                }
-            }
-        },
-    )
-}
-
-fn row(node: &NodeView, verbose: bool) -> Vec<comfy_table::Cell> {
-    let memory = match &node.capacity {
-        Some(capacity) => format!("{} of {}", node.memory_reserved, capacity.memory),
-        None => node.memory_reserved.to_string(),
-    };
-    let mut row = vec![
-        text(&node.name),
-        state(node.status.as_str()),
-        text(node.instances),
-        text(memory),
-        text(human_bytes(node.disk_free)),
-        maybe(node.docker.as_ref()),
-    ];
-    if verbose {
-        row.extend([text(&node.zone), maybe(node.version.as_ref())]);
-    }
-    row.push(text(&node.reason));
-    row
-}
 
 pub async fn bases(session: &Session, args: Bases) -> Result<(), Failure> {
     #[cfg(feature = "daemons")]

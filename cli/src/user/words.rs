@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use dinp_common::api::{DeployView, InstanceView};
+use dinp_common::api::{DeployView, InstanceView, NodeView};
 use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
-use dinp_common::name::AppName;
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::release::ReleaseNo;
 
 pub const INTERRUPTED: &str = "interrupted";
@@ -232,6 +232,22 @@ pub fn server_version(version: impl Display, url: &str) -> String {
 
 pub fn server_unknown(url: &str, why: impl Display) -> String {
     format!("server at {url} unknown: {why}")
+}
+
+pub fn node_used(view: &NodeView) -> String {
+    format!("{}  {}: {}", view.name, view.status, view.reason)
+}
+
+pub fn drain_goes_on(node: &NodeName) -> String {
+    format!("the drain of {node} goes on: dinp nodes; it ends with: dinp nodes uncordon {node}")
+}
+
+pub fn drain_not_done(node: &NodeName, seconds: u64) -> String {
+    format!("{node} is not drained after {seconds} s")
+}
+
+pub fn drain_cancelled(node: &NodeName) -> String {
+    format!("the drain of {node} was cancelled")
 }
 
 pub fn orphan(node: impl Display, container: &str, running: bool) -> String {

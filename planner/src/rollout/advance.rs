@@ -120,16 +120,36 @@ pub(super) fn keep_strength(
 /// How many instances may be started now.
 fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: usize) -> usize {
     let ill = new.iter().filter(|member| is_ill(pass, member)).count();
-    let missing = (target.wanted as usize).saturating_sub(new.len() - ill);
+    let missing = (target.wanted as usize).saturating_sub(new.len() - ill - leaving(pass, target, new));
     let ceiling = (target.wanted + pass.input.policy.surge(target.wanted)) as usize;
     if old == 0 && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old).min(missing) }
 }
 
-/// Numbers that nobody has come first, then those of ill ones, which the new ones replace.
+/// How many that run well another one is started for, since their nodes are being drained. Not while many nodes are
+/// lost at once, or while people hold the deploy back.
+fn leaving(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>]) -> usize {
+    if pass.braked || target.paused {
+        return 0;
+    }
+    let leaving = new.iter().filter(|member| member.leaving && !is_ill(pass, member)).count();
+    leaving.min(pass.input.policy.drain_at_once(target.wanted) as usize)
+}
+
+/// Numbers that nobody has come first, then those of ill and leaving ones, which the new ones replace.
 fn free_numbers(pass: &Pass<'_>, target: &Target, members: &[&Member<'_>], count: usize) -> Vec<u32> {
     let index = |member: &&Member<'_>| member.instance.index;
     let taken: BTreeSet<u32> = members.iter().map(index).collect();
     let ill: BTreeSet<u32> = members.iter().filter(|member| is_ill(pass, member)).map(index).collect();
+    // One that has a successor already needs no second one.
+    let leaving =
+        |member: &&&Member<'_>| member.leaving && members.iter().filter(|other| index(other) == index(member)).count() == 1;
+    let leaving: BTreeSet<u32> = members.iter().filter(leaving).map(index).collect();
     let beyond = (target.wanted..).filter(|index| !taken.contains(index));
-    (0..target.wanted).filter(|index| !taken.contains(index)).chain(ill.iter().copied()).chain(beyond).take(count).collect()
+    (0..target.wanted)
+        .filter(|index| !taken.contains(index))
+        .chain(ill.iter().copied())
+        .chain(leaving.difference(&ill).copied())
+        .chain(beyond)
+        .take(count)
+        .collect()
 }

@@ -43,7 +43,7 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
         let serves = (takes_traffic(pass, member), member.bucket.serves());
         // Of those that nobody has heard of, the routers' own stay.
         let routed = (pass.confirmations.entered(&member.instance.id), member.instance.proven);
-        (serves, routed, of_live(member), Reverse(member.instance.index), member.instance.id.clone())
+        (serves, routed, of_live(member), !member.leaving, Reverse(member.instance.index), member.instance.id.clone())
     };
     let mut victims = old.clone();
     victims.sort_by_cached_key(|member| rank(member));
@@ -64,7 +64,10 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
     }
     let mut serving = new.iter().filter(|member| takes_traffic(pass, member)).count();
     let mut proven = new.iter().filter(|member| member.instance.proven).count();
-    let mut starting = new.iter().filter(|member| matches!(member.bucket, Bucket::Starting { .. })).count();
+    let is_starting = |member: &&&Member<'_>| matches!(member.bucket, Bucket::Starting { .. });
+    let mut starting = new.iter().filter(is_starting).count();
+    // Successors of those that leave a draining node are no surplus while they start.
+    let leaving = new.iter().filter(|member| member.leaving && takes_traffic(pass, member)).count();
     let mut victims = new.to_vec();
     victims.sort_by_cached_key(|member| {
         let strength = match member.bucket {
@@ -75,14 +78,15 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
         };
         // A replacement has the number of what it replaces; if both are well in the end, one of the two goes.
         let alone = new.iter().filter(|other| other.instance.index == member.instance.index).count() == 1;
-        (strength, alone, Reverse(member.instance.index), member.instance.id.clone())
+        (strength, !member.leaving, alone, Reverse(member.instance.index), member.instance.id.clone())
     });
     for member in victims {
         if extra == 0 {
             return;
         }
         let may_go = match member.bucket {
-            Bucket::Starting { .. } => serving + starting > wanted,
+            Bucket::Starting { .. } if member.leaving => serving + starting > wanted,
+            Bucket::Starting { .. } => (serving + starting).saturating_sub(leaving) > wanted,
             // It is in no route while another one serves; it goes when others have proven themselves in its place.
             Bucket::Sick { .. } => serving > 0 && proven > wanted,
             // While the brake holds, it may serve and is routed to: it goes when as many others take traffic.
@@ -108,6 +112,7 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
 fn surplus(member: &Member<'_>, wanted: usize) -> String {
     match &member.bucket {
         Bucket::Sick { why } => format!("it is unhealthy ({why}), and others run in its place"),
+        _ if member.leaving => format!("{} is being drained, and another one serves in its place", member.instance.node),
         _ if wanted == 1 => "only one instance is wanted".to_owned(),
         _ => format!("only {wanted} instances are wanted"),
     }

@@ -63,10 +63,9 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         }
         ["per", "node", app, most] => world.asks(&app_name(app)).placement.per_node = Some(number(most)),
         ["cpu", app, share] => world.asks(&app_name(app)).cpu = Some(share.parse().expect("a share of processors")),
-        ["cordon", node] => {
-            let node = node_name(node);
-            world.desired.nodes.iter_mut().filter(|other| other.name == node).for_each(|node| node.cordoned = true);
-        }
+        ["cordon", node] => world.use_node(&node_name(node), true, false),
+        ["drain", node] => world.use_node(&node_name(node), true, true),
+        ["uncordon", node] => world.use_node(&node_name(node), false, false),
         ["deploy", app, instances, memory, rest @ ..] => {
             let (strategy, rest) = match rest {
                 ["recreate", rest @ ..] => (Strategy::Recreate, rest),

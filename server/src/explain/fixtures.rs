@@ -11,7 +11,7 @@ use dinp_common::fence::Fence;
 use dinp_common::health::{Health, HealthCheck};
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
 use dinp_common::name::{AppName, ClusterId, NodeName, TeamName};
-use dinp_common::node::{Capacity, NodeFacts, NodeStatus};
+use dinp_common::node::{Capacity, Node, NodeFacts, NodeStatus};
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 use dinp_common::wire::{Assignments, Hello, InstanceReport, PROTOCOL};
@@ -142,6 +142,7 @@ impl Scene {
         let mut snapshot = Snapshot { leading: true, ..Snapshot::default() };
         let seen = SeenNode { status: NodeStatus::Ready, reason: String::new(), facts: Some(facts()), orphans: Vec::new() };
         snapshot.nodes.insert(node(), seen);
+        snapshot.desired.nodes.push(Node { name: node(), cordoned: false, draining: false });
         snapshot.desired.apps.push(app(instances));
         snapshot.desired.releases.insert((name("hello"), ReleaseNo(3)), release(3, 256));
         snapshot.desired.releases.insert((name("hello"), ReleaseNo(4)), release(4, 256));

@@ -40,6 +40,7 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0003_02_deploys_before_stopped"),
     step!("sqlite", "0003_03_deploys_paused"),
     step!("sqlite", "0003_04_deploys_paused_ms"),
+    step!("sqlite", "0003_05_nodes_draining"),
 ];
 
 /// In the order of their names.
@@ -67,4 +68,5 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0003_02_deploys_before_stopped"),
     step!("mysql", "0003_03_deploys_paused"),
     step!("mysql", "0003_04_deploys_paused_ms"),
+    step!("mysql", "0003_05_nodes_draining"),
 ];

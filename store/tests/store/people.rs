@@ -2,6 +2,7 @@
 
 use dinp_common::deploy::DeployKind;
 use dinp_common::name::RouterId;
+use dinp_common::node::NodeUse;
 use dinp_common::token::TokenKind;
 use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, Intent, NewToken, Origin, RequestKey, StoreError};
 
@@ -158,12 +159,21 @@ on_both! {
     async fn nodes_and_routers_are_recorded_once(db: Database) {
         let router = RouterId::parse("r1").expect("a name");
         assert_eq!(db.store.node_record(&node("n1")).await, Ok(true));
-        db.store.node_cordon(&node("n1"), true).await.expect("cordons");
+        db.store.node_use(&node("n1"), NodeUse::Cordoned, "ann").await.expect("cordons");
         assert_eq!(db.store.node_record(&node("n1")).await, Ok(false));
         assert!(db.store.desired_load().await.expect("reads").nodes[0].cordoned, "joining again changes nothing");
-        db.store.node_cordon(&node("n1"), false).await.expect("uncordons");
+        let draining = db.store.node_use(&node("n1"), NodeUse::Draining, "ann").await.expect("drains");
+        assert_eq!((draining.cordoned, draining.draining), (true, true), "a drained node takes nothing new");
+        db.store.node_use(&node("n1"), NodeUse::Draining, "bob").await.expect("drains already");
+        assert_eq!(db.store.node_get(&node("n1")).await, Ok(Some(draining)));
+        assert_eq!(db.store.node_get(&node("n9")).await, Ok(None));
+        db.store.node_use(&node("n1"), NodeUse::Open, "ann").await.expect("uncordons");
+        assert!(!db.store.desired_load().await.expect("reads").nodes[0].draining);
+        let events = db.store.event_list(None, None, None, 10).await.expect("reads");
+        let said: Vec<_> = events.iter().rev().filter(|event| event.node.is_some()).map(|event| event.kind.as_str()).collect();
+        assert_eq!(said, ["node_cordoned", "node_draining", "node_uncordoned"], "each once");
         assert!(!db.store.desired_load().await.expect("reads").nodes[0].cordoned);
-        assert!(matches!(db.store.node_cordon(&node("n9"), true).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(db.store.node_use(&node("n9"), NodeUse::Cordoned, "ann").await, Err(StoreError::NotFound { .. })));
         assert_eq!(db.store.router_record(&router).await, Ok(true));
         assert_eq!(db.store.router_record(&router).await, Ok(false));
         assert_eq!(db.store.router_forget(&router).await, Ok(true));

@@ -154,7 +154,7 @@ impl Store {
 
     pub fn record_node(&mut self, node: &NodeName) {
         if let Err(at) = self.tables.nodes.binary_search_by(|other| other.name.cmp(node)) {
-            self.tables.nodes.insert(at, Node { name: node.clone(), cordoned: false });
+            self.tables.nodes.insert(at, Node { name: node.clone(), cordoned: false, draining: false });
         }
     }
 

@@ -5,6 +5,7 @@ use dinp_common::deploy::{DeployKind, DeployNo, DeployState};
 use dinp_common::fence::{Fence, LeaseRow};
 use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::{AppName, RouterId};
+use dinp_common::node::NodeUse;
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 use dinp_store::{Intent, Store, StoreError};
@@ -141,7 +142,7 @@ impl Pair<'_> {
         let router = RouterId::parse("r1").expect("a router");
         let what = match self.draw.below(4) {
             0 => self.store.node_record(&node("n2")).await.map(|_| "a node joins"),
-            1 => self.store.node_cordon(&node("n2"), true).await.map(|()| "a node is cordoned"),
+            1 => self.store.node_use(&node("n2"), NodeUse::Cordoned, "ann").await.map(|_| "a node is cordoned"),
             2 => self.store.router_record(&router).await.map(|_| "a router joins"),
             _ => self.store.router_forget(&router).await.map(|_| "a router leaves"),
         };

@@ -31,6 +31,7 @@ enum Event {
     Sick(usize),
     Well(usize),
     Node { node: usize, fault: Fault },
+    Use { node: usize, cordoned: bool, draining: bool },
     Router { router: usize, fault: Fault },
     InFlight { router: usize, instance: usize, count: u32 },
     NewLeader,
@@ -93,6 +94,8 @@ fn events() -> impl Strategy<Value = Event> {
         3 => any::<prop::sample::Index>().prop_map(|at| Event::Sick(at.index(64))),
         2 => any::<prop::sample::Index>().prop_map(|at| Event::Well(at.index(64))),
         3 => (0..NODES.len(), faults()).prop_map(|(node, fault)| Event::Node { node, fault }),
+        1 => (0..NODES.len(), any::<bool>()).prop_map(|(node, draining)| Event::Use { node, cordoned: true, draining }),
+        1 => (0..NODES.len()).prop_map(|node| Event::Use { node, cordoned: false, draining: false }),
         2 => (0..ROUTERS.len(), faults()).prop_map(|(router, fault)| Event::Router { router, fault }),
         2 => (0..ROUTERS.len(), 0..64usize, 0..3u32)
             .prop_map(|(router, instance, count)| Event::InFlight { router, instance, count }),
@@ -210,6 +213,9 @@ fn apply(world: &mut World, event: Event) {
         Event::Sick(at) => with_container(world, at, |world, id| set_sick(world, &id, Some("503".into()))),
         Event::Well(at) => with_container(world, at, |world, id| set_sick(world, &id, None)),
         Event::Node { node, fault } => node_fault(world, &crate::world::node_name(NODES[node].0), fault),
+        Event::Use { node, cordoned, draining } => {
+            world.use_node(&crate::world::node_name(NODES[node].0), cordoned, draining);
+        }
         Event::Router { router, fault } => router_fault(world, &crate::world::router_id(ROUTERS[router]), fault),
         Event::InFlight { router, instance, count } => with_container(world, instance, |world, id| {
             let router = world.routers.get_mut(&crate::world::router_id(ROUTERS[router])).expect("router");
@@ -272,6 +278,7 @@ fn router_fault(world: &mut World, router: &RouterId, fault: Fault) {
 }
 
 fn mend(world: &mut World) {
+    NODES.iter().for_each(|(name, _)| world.use_node(&crate::world::node_name(name), false, false));
     NODES.iter().for_each(|(name, _)| node_fault(world, &crate::world::node_name(name), Fault::None));
     ROUTERS.iter().for_each(|name| router_fault(world, &crate::world::router_id(name), Fault::None));
     world.routers.values_mut().for_each(|router| router.in_flight.clear());

@@ -122,7 +122,7 @@ proptest! {
     ) {
         let names: Vec<NodeName> = (0..NODES).map(|at| node_name(&format!("n{at:02}"))).collect();
         let nodes: Vec<Node> =
-            names.iter().zip(&machines).map(|(name, machine)| Node { name: name.clone(), cordoned: machine.cordoned }).collect();
+            names.iter().zip(&machines).map(|(name, machine)| Node { name: name.clone(), cordoned: machine.cordoned, draining: false }).collect();
         let seen = |machine: &Machine| NodeSeen {
             silent_ms: 0,
             facts: facts(machine),

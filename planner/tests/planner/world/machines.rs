@@ -16,7 +16,7 @@ use super::{Behaviour, Container, Machine, Router, World, node_name, router_id, 
 impl World {
     pub fn add_node(&mut self, name: &str, memory: MiB, addresses: u32) {
         let node = node_name(name);
-        self.desired.nodes.push(Node { name: node.clone(), cordoned: false });
+        self.desired.nodes.push(Node { name: node.clone(), cordoned: false, draining: false });
         self.desired.nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let machine = Machine {
             memory,

@@ -6,7 +6,7 @@ use dinp_common::app::{App, AppKind, Backoff};
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::health::HealthCheck;
-use dinp_common::name::{AppName, TeamName};
+use dinp_common::name::{AppName, NodeName, TeamName};
 use dinp_common::plan::Change;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
@@ -90,6 +90,11 @@ impl World {
         if let Some(deploy) = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name) {
             deploy.paused = paused.map(str::to_owned);
         }
+    }
+
+    pub fn use_node(&mut self, name: &NodeName, cordoned: bool, draining: bool) {
+        let node = self.desired.nodes.iter_mut().find(|node| node.name == *name).expect("node");
+        (node.cordoned, node.draining) = (cordoned, draining);
     }
 
     fn release(&mut self, name: &AppName, memory: MiB, behaviour: Behaviour) -> ReleaseNo {

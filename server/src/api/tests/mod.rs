@@ -5,6 +5,7 @@ mod building;
 mod changes;
 mod document;
 mod hold;
+mod nodes;
 mod problems;
 mod repeats;
 mod streams;

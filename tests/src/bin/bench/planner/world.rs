@@ -50,7 +50,7 @@ pub fn nodes(sizes: impl Iterator<Item = (MiB, String)>) -> (Vec<Node>, Observed
         };
         let seen = NodeSeen { silent_ms: 0, facts, instances: BTreeMap::new(), cooling: Vec::new(), orphans: Vec::new() };
         observed.nodes.insert(node_name(at), seen);
-        nodes.push(Node { name: node_name(at), cordoned: false });
+        nodes.push(Node { name: node_name(at), cordoned: false, draining: false });
     }
     (nodes, observed)
 }
