@@ -224,6 +224,9 @@ pub struct Deploy {
     /// The start command: once for the program, again for each argument (or all of it after --)
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     pub start: Vec<String>,
+    /// Print what would follow, node by node, and change nothing
+    #[arg(long, conflicts_with_all = ["no_wait", "show_dockerfile"])]
+    pub dry_run: bool,
     /// Print the Dockerfile that gives the same image
     #[arg(long, conflicts_with = "no_wait")]
     pub show_dockerfile: bool,
@@ -246,6 +249,9 @@ pub struct Scale {
     /// rolling, or recreate where there is no room for one more
     #[arg(long, value_parser = strategy)]
     pub strategy: Option<Strategy>,
+    /// Print what would follow, node by node, and change nothing
+    #[arg(long, conflicts_with = "no_wait")]
+    pub dry_run: bool,
     #[command(flatten)]
     pub wait: Wait,
 }

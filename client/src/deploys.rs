@@ -6,6 +6,7 @@ use dinp_common::api::{BuildLine, BuildView, DeployRequest, DeployView, Page, Pa
 use dinp_common::build::BuildId;
 use dinp_common::deploy::DeployNo;
 use dinp_common::name::AppName;
+use dinp_common::rehearsal::PlanView;
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -16,6 +17,16 @@ impl Client {
     /// Starts a deploy; the app is made if it does not exist.
     pub async fn deploy_create(&self, app: &AppName, request: &DeployRequest) -> Result<DeployView, ClientError> {
         self.post(&format!("/v1/apps/{app}/deploys"), request).await
+    }
+
+    /// What a deploy would lead to, once its image is built; nothing is uploaded or changed.
+    pub async fn deploy_plan(&self, app: &AppName, request: &DeployRequest) -> Result<PlanView, ClientError> {
+        self.post(&format!("/v1/apps/{app}/deploys?dry_run=true"), request).await
+    }
+
+    /// What a scale would lead to; nothing is changed.
+    pub async fn scale_plan(&self, app: &AppName, request: &ScaleRequest) -> Result<PlanView, ClientError> {
+        self.post(&format!("/v1/apps/{app}/scale?dry_run=true"), request).await
     }
 
     pub async fn deploys(&self, app: &AppName, page: &PageQuery) -> Result<Page<DeployView>, ClientError> {

@@ -21,6 +21,7 @@ pub mod node;
 pub mod placement;
 pub mod plan;
 pub mod problem;
+pub mod rehearsal;
 pub mod release;
 pub mod route;
 pub mod size;

@@ -15,6 +15,7 @@ pub mod observed;
 pub mod placement;
 pub mod plan;
 pub mod policy;
+pub mod preview;
 pub mod reports;
 mod rollout;
 pub mod routes;

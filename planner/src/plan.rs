@@ -111,8 +111,23 @@ pub(crate) struct Member<'a> {
 
 /// Decides everything that is to change now.
 pub fn plan(input: Input<'_>) -> Plan {
+    let mut pass = begin(input);
+    for app in smallest_first(input.desired) {
+        rollout::app(&mut pass, app);
+    }
+    rollout::place::arrange(&mut pass);
+    drain::drained(&mut pass);
+    pass.plan
+}
+
+/// Which nodes can take no more of an app just now, and why; empty if every node can.
+pub(crate) fn refusals(input: Input<'_>, app: &AppName) -> String {
+    rollout::refusals(&mut begin(input), app)
+}
+
+fn begin(input: Input<'_>) -> Pass<'_> {
     let Input { desired, observed, publisher, policy, leading_ms, .. } = input;
-    let mut pass = Pass {
+    Pass {
         input,
         confirmations: Confirmations::new(publisher, &desired.routers, observed, policy).early(leading_ms, policy),
         standings: Standings::new(desired, observed, leading_ms, policy),
@@ -122,13 +137,7 @@ pub fn plan(input: Input<'_>) -> Plan {
         braked: observed.mass_loss(&desired.nodes, leading_ms, policy),
         draining: desired.nodes.iter().filter(|node| node.draining).map(|node| &node.name).collect(),
         plan: Plan::default(),
-    };
-    for app in smallest_first(desired) {
-        rollout::app(&mut pass, app);
     }
-    rollout::place::arrange(&mut pass);
-    drain::drained(&mut pass);
-    pass.plan
 }
 
 /// Where room is short, most instances find some if the small ones come first; a large one waits as it would anyway.

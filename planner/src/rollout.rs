@@ -14,6 +14,7 @@ mod withdraw;
 use dinp_common::app::App;
 use dinp_common::deploy::{Deploy, DeployPhase, Strategy};
 use dinp_common::instance::Instance;
+use dinp_common::name::AppName;
 use dinp_common::release::ReleaseNo;
 
 use crate::bucket::Bucket;
@@ -69,6 +70,14 @@ pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
     } else if app.deleted && members.is_empty() {
         pass.plan.change(dinp_common::plan::Change::Erase { app: app.name.clone() });
     }
+}
+
+/// Which nodes can take no more of what the app is to run, and why.
+pub(crate) fn refusals(pass: &mut Pass<'_>, app: &AppName) -> String {
+    let desired = pass.input.desired;
+    let Some(app) = desired.app(app) else { return String::new() };
+    let target = Target::of(app, desired.deploy(&app.name));
+    target.release.map_or_else(String::new, |release| place::refusals(pass, app, release, target.generation))
 }
 
 /// Those that are meant to run and have not ended, of the target and of anything older. While the brake holds, what

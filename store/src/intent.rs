@@ -9,10 +9,11 @@ use dinp_common::digest::Digest;
 use dinp_common::event::Severity;
 use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, TeamName};
-use dinp_common::plan::Note;
+use dinp_common::plan::{Desired, Note};
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 
 use crate::clock;
+use crate::desired::load;
 use crate::dialect::Durability;
 use crate::error::{IntentError, StoreError};
 use crate::event::PLATFORM;
@@ -95,6 +96,21 @@ impl Store {
         let result = begin_noted(&mut session, intent).await;
         session.end(result).await
     }
+}
+
+impl Store {
+    /// What would be wanted if the intent were begun, and its deploy; nothing is kept of either. The ids and numbers
+    /// are those it would get now.
+    pub async fn deploy_preview(&self, intent: Intent) -> Result<(Deploy, Desired), IntentError> {
+        let mut session = self.writing(Durability::Progress).await?;
+        let result = begun_and_read(&mut session, intent).await;
+        session.take_back_all(result).await
+    }
+}
+
+async fn begun_and_read(session: &mut Session, intent: Intent) -> Result<(Deploy, Desired), IntentError> {
+    let deploy = begin(session, intent).await?;
+    Ok((deploy, load(session).await?))
 }
 
 async fn begin_noted(session: &mut Session, mut intent: Intent) -> Result<Deploy, IntentError> {

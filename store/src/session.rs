@@ -144,6 +144,14 @@ impl Session {
         result
     }
 
+    /// Ends the session and keeps nothing of what it wrote.
+    pub(crate) async fn take_back_all<T, E: From<StoreError>>(mut self, result: Result<T, E>) -> Result<T, E> {
+        // A connection that cannot roll back is dropped, and the database does it then.
+        drop(self.plain("ROLLBACK").await);
+        self.in_transaction = false;
+        result
+    }
+
     async fn begin(&mut self, statement: &'static str) -> Result<(), StoreError> {
         self.in_transaction = true;
         self.plain(statement).await

@@ -8,6 +8,7 @@ use dinp_common::name::AppName;
 
 use super::failure::Failure;
 use super::follow;
+use super::plan;
 use super::progress::Progress;
 use super::session::{Chosen, Session};
 use super::words;
@@ -16,6 +17,10 @@ use crate::args::{Change, Delete, Rollback, Scale, Wait};
 pub async fn scale(session: &Session, args: Scale) -> Result<(), Failure> {
     let chosen = session.app()?;
     let request = ScaleRequest { instances: args.instances, memory: args.memory, strategy: args.strategy };
+    if args.dry_run {
+        let plan = session.client()?.scale_plan(&chosen.app, &request).await?;
+        return plan::print(session, &plan);
+    }
     change(session, &chosen, &args.wait, async |client, app| client.scale(app, &request).await).await
 }
 

@@ -14,6 +14,7 @@ mod logs;
 mod nodes;
 mod open;
 mod output;
+mod plan;
 mod progress;
 mod session;
 mod status;

@@ -7,6 +7,7 @@ use std::path::Path;
 use dinp_common::api::{DeployView, InstanceView, NodeView};
 use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
 use dinp_common::name::{AppName, NodeName};
+use dinp_common::rehearsal::PlanView;
 use dinp_common::release::ReleaseNo;
 
 pub const INTERRUPTED: &str = "interrupted";
@@ -35,6 +36,8 @@ pub const ASK_TOKEN: &str = "Token (not shown): ";
 pub const SHOWN_ONCE: &str = "this is the only time it is shown";
 pub const KNOWN_ALREADY: &str = "the server has it already";
 pub const SERVER_LOST: &str = "the server does not answer; asking again";
+pub const NO_NODES: &str = "no node has joined yet";
+pub const NOTHING_MOVES: &str = "no instance starts or leaves";
 pub const STREAM_LOST: &str = "the connection was lost; opening it again";
 
 pub fn no_runtime(error: &io::Error) -> String {
@@ -190,6 +193,24 @@ pub fn deploy_failed(view: &DeployView, cause: Cause) -> String {
 
 pub fn superseded(view: &DeployView) -> String {
     format!("deploy {} of {} was superseded by a newer change", view.number, view.app)
+}
+
+pub fn dry_run(plan: &PlanView) -> String {
+    let built = if plan.after_build { "; what follows once the image is built" } else { "" };
+    format!("dry run: {}{built}. Nothing is changed", plan.note)
+}
+
+pub fn filtered(why: &str) -> String {
+    format!("filtered: {why}")
+}
+
+pub fn would_succeed(plan: &PlanView) -> String {
+    let leads = if plan.from == plan.to { String::new() } else { format!(": {}", from_to(plan.from, plan.to)) };
+    format!("it would succeed{leads}, if every new instance becomes healthy")
+}
+
+pub fn would_fail(plan: &PlanView) -> String {
+    format!("{} of {} would fail", plan.note, plan.app)
 }
 
 /// A deploy that people held back or cancelled.

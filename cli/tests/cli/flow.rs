@@ -267,3 +267,26 @@ fn a_deploy_is_paused_resumed_and_cancelled() {
     "#]]
     .assert_eq(&User::of(&server.url).run(&["resume", "shop"]).all());
 }
+
+#[test]
+fn a_dry_run_prints_the_plan_node_by_node_and_asks_for_nothing() {
+    let server = Server::start(good());
+    let user = User::of(&server.url);
+    expect![[r#"
+        NODE    NOW  THEN
+        node-1  1    2
+        node-2  0    0
+        filtered: node-2: it is cordoned
+
+        STEP  DOES   INSTANCE     NODE    WHY
+        1     start  v3 number 1  node-1  placed: least loaded of 2, 1 filtered
+        it would succeed, if every new instance becomes healthy
+        --- stderr
+        shop (URL)
+        dry run: scale to 2 instances. Nothing is changed
+        --- exit 0
+    "#]].assert_eq(&user.run(&["scale", "2", "-a", "shop", "--dry-run"]).all());
+    user.file("shop.war", "hello world");
+    let said = user.run(&["deploy", "shop.war", "--dry-run"]);
+    assert_eq!((said.code, server.asked()), (0, Vec::<String>::new()), "{}", said.all());
+}

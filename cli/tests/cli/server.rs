@@ -18,6 +18,7 @@ use dinp_common::instance::{InstanceId, InstanceStatus, Want};
 use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::problem::Problem;
+use dinp_common::rehearsal::{PlanAction, PlanNode, PlanStep, PlanView};
 use dinp_common::release::ReleaseNo;
 use serde::Serialize;
 
@@ -121,6 +122,9 @@ async fn upload(
 }
 
 async fn change(State(script): Shared, Path(_): Path<String>, request: Request) -> Response {
+    if request.uri().query() == Some("dry_run=true") {
+        return json(&plan());
+    }
     let asked = format!("{} {}", request.method(), request.uri().path());
     let body: Bytes = axum::body::to_bytes(request.into_body(), usize::MAX).await.expect("a body");
     let mut script = script.lock().expect("unpoisoned");
@@ -235,5 +239,31 @@ pub fn instance(id: &str, release: u32, status: InstanceStatus, reason: &str) ->
         reason: reason.into(),
         address: None,
         last_exit: None,
+    }
+}
+
+/// One more instance, which one of two nodes can take.
+fn plan() -> PlanView {
+    let node = |name: &str| NodeName::parse(name).expect("a name");
+    PlanView {
+        app: AppName::parse("shop").expect("a name"),
+        kind: DeployKind::Scale,
+        strategy: Strategy::Rolling,
+        note: "scale to 2 instances".into(),
+        from: Some(ReleaseNo(3)),
+        to: Some(ReleaseNo(3)),
+        after_build: false,
+        steps: vec![PlanStep {
+            action: PlanAction::Start,
+            instance: InstanceId::parse("a1b2c3").expect("an id"),
+            index: 1,
+            release: ReleaseNo(3),
+            node: node("node-1"),
+            reason: "placed: least loaded of 2, 1 filtered".into(),
+        }],
+        nodes: vec![PlanNode { name: node("node-1"), now: 1, then: 2 }, PlanNode { name: node("node-2"), now: 0, then: 0 }],
+        filtered: Some("node-2: it is cordoned".into()),
+        outcome: Some(DeployState::Succeeded),
+        failure: None,
     }
 }

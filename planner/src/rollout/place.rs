@@ -31,6 +31,11 @@ pub(super) fn place(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generati
     None
 }
 
+/// Which nodes can take no more of a release, and why; empty if every node can.
+pub(super) fn refusals(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> String {
+    ask(pass, app, release, generation).map_or_else(String::new, |ask| nodes(pass).refusals(ask))
+}
+
 /// The nodes with all that stands on them, made when the first instance of a pass is to be placed.
 fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
     let (desired, standings) = (pass.input.desired, &pass.standings);

@@ -9,11 +9,13 @@ use dinp_common::app::App as AppRecord;
 use dinp_common::deploy::{Deploy, DeployKind, DeployState, Strategy};
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
+use dinp_common::rehearsal::PlanView;
 use dinp_common::release::{Release, ReleaseNo};
 use dinp_store::{Intent, NewRelease};
 
 use super::extract::{App, Asked, Body, Terms};
 use super::problem::{ApiError, ApiResult};
+use super::rehearsal::{self, Answer, DryRunQuery};
 use super::{AppState, apps, deploys, validate};
 use crate::auth::Principal;
 use crate::explain::{self, Told};
@@ -97,15 +99,17 @@ async fn shown(state: &AppState, deploy: &Deploy) -> DeployView {
 
 /// Changes how many instances run, how much memory each has, or both.
 #[utoipa::path(post, path = "/v1/apps/{app}/scale", tag = "deploys", operation_id = "app_scale",
-    params(("app" = String, Path, description = "the app's name")), request_body = ScaleRequest,
-    responses((status = 202, body = DeployView), (status = "default", body = Problem)))]
+    params(("app" = String, Path, description = "the app's name"), DryRunQuery), request_body = ScaleRequest,
+    responses((status = 202, body = DeployView), (status = 200, body = PlanView, description = "with dry_run"),
+        (status = "default", body = Problem)))]
 pub async fn scale(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
     terms: Terms,
     App(name): App,
+    Asked(query): Asked<DryRunQuery>,
     Body(request): Body<ScaleRequest>,
-) -> ApiResult<Begun> {
+) -> ApiResult<Answer> {
     let app = apps::known(&state, &name).await?;
     if request.instances.is_none() && request.memory.is_none() {
         return Err(ApiError::unprocessable("nothing_asked", "neither instances nor memory is given")
@@ -135,7 +139,7 @@ pub async fn scale(
         based_on,
         ..intent(&name, DeployKind::Scale, note, &by, terms)
     };
-    begin(&state, intent).await
+    rehearsal::answer(&state, intent, query).await
 }
 
 /// Replaces every instance by a new one of the same release.

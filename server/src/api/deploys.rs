@@ -8,11 +8,12 @@ use axum::{Extension, Json};
 use dinp_common::api::{DeployRequest, DeployView, Page, Settings, Source, WatchEvent};
 use dinp_common::app::App as AppRecord;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployState};
-use dinp_common::digest::Digest;
+use dinp_common::digest::{Digest, Image};
 use dinp_common::kind::Kind;
 use dinp_common::limits;
 use dinp_common::name::AppName;
 use dinp_common::problem::Problem;
+use dinp_common::rehearsal::PlanView;
 use dinp_common::release::RunSpec;
 use dinp_store::{Intent, IntentError, NewBuild, NewRelease};
 use tokio::sync::broadcast::Receiver;
@@ -21,6 +22,7 @@ use super::changes::{self, Begun, begin};
 use super::extract::{App, Asked, Body, Named, Terms};
 use super::page::{PageQuery, page};
 use super::problem::{ApiError, ApiResult};
+use super::rehearsal::{self, Answer, DryRunQuery};
 use super::{AppState, apps, validate};
 use crate::auth::Principal;
 use crate::cluster::{AskError, Snapshot};
@@ -31,24 +33,36 @@ use crate::spec;
 /// How often a long poll looks at the store when nothing was announced: another server may have written.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Starts a deploy of an uploaded artifact or of an image. The app is made if it does not exist.
+/// Starts a deploy of an uploaded artifact or of an image. The app is made if it does not exist. A dry run of an artifact
+/// needs no upload: its plan is that after the build, and the digest is not looked at.
 #[utoipa::path(post, path = "/v1/apps/{app}/deploys", tag = "deploys", operation_id = "deploy_create",
-    params(("app" = String, Path, description = "the app's name")), request_body = DeployRequest,
-    responses((status = 202, body = DeployView), (status = "default", body = Problem)))]
+    params(("app" = String, Path, description = "the app's name"), DryRunQuery), request_body = DeployRequest,
+    responses((status = 202, body = DeployView), (status = 200, body = PlanView, description = "with dry_run"),
+        (status = "default", body = Problem)))]
 pub async fn deploy_create(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
     terms: Terms,
     App(name): App,
+    Asked(query): Asked<DryRunQuery>,
     Body(request): Body<DeployRequest>,
-) -> ApiResult<Begun> {
+) -> ApiResult<Answer> {
     let plan = prepare(&state, &name, request.settings).await?;
     match request.source {
+        Source::Artifact { digest, file_name, .. } if query.dry_run => {
+            let image = Image { config: digest, manifest: None, name: "not built yet".to_owned(), bytes: 0 };
+            let intent = image_intent(plan, image, &validate::file_name(&file_name), &by, terms);
+            rehearsal::rehearse(&state, intent, true).await
+        }
         Source::Artifact { digest, file_name, kind, start } => {
             let build = artifact(&state, digest, validate::file_name(&file_name), kind, start).await?;
-            deploy_artifact(&state, plan, build, &by, terms).await
+            deploy_artifact(&state, plan, build, &by, terms).await.map(Answer::begun)
         }
-        Source::Image { reference } => deploy_image(&state, plan, &reference, &by, terms).await,
+        Source::Image { reference } => {
+            validate::reference(&reference)?;
+            let image = state.cluster.image(&reference).await.map_err(|error| image_refused(&reference, &error))?;
+            rehearsal::answer(&state, image_intent(plan, image, &reference, &by, terms), query).await
+        }
     }
 }
 
@@ -118,14 +132,12 @@ pub async fn deploy_artifact(state: &AppState, plan: Planned, build: NewBuild, b
     Ok(begun)
 }
 
-async fn deploy_image(state: &AppState, plan: Planned, reference: &str, by: &Principal, terms: Terms) -> ApiResult<Begun> {
-    validate::reference(reference)?;
-    let image = state.cluster.image(reference).await.map_err(|error| image_refused(reference, &error))?;
-    let note = format!("deploy of {reference}");
+/// A deploy of an image that is known, by the name people gave it.
+fn image_intent(plan: Planned, image: Image, named: &str, by: &Principal, terms: Terms) -> Intent {
+    let note = format!("deploy of {named}");
     let spec = spec::merged(plan.base.as_ref(), image, None, &plan.settings);
     let release = NewRelease { spec, note: note.clone(), build: None };
-    let intent = Intent { release: Some(release), ..release_intent(plan, note, by, terms) };
-    begin(state, intent).await
+    Intent { release: Some(release), ..release_intent(plan, note, by, terms) }
 }
 
 fn image_refused(reference: &str, error: &AskError) -> ApiError {

@@ -25,6 +25,7 @@ mod nodes;
 mod page;
 mod problem;
 mod refusal;
+mod rehearsal;
 mod releases;
 mod routes;
 mod sessions;

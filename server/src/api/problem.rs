@@ -132,11 +132,15 @@ fn unnamed(status: StatusCode, asked: &str) -> Problem {
 pub fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("no text"), "a request handler panicked");
+    internal().into_response()
+}
+
+/// What the server can say of an error of its own.
+pub fn internal() -> ApiError {
     ApiError::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
         "the server met an error of its own; its log has the cause under this id",
     )
     .now("apps keep serving")
-    .into_response()
 }

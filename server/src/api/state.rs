@@ -6,6 +6,7 @@ use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use dinp_common::api::BaseView;
 use dinp_common::name::{AppName, Host};
+use dinp_planner::policy::Policy;
 use dinp_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ pub struct ApiConfig {
     pub apps_port: u16,
     /// Where people reach the dashboard.
     pub dashboard_url: String,
+    /// The numbers the leader decides by, for dry runs.
+    pub policy: Policy,
 }
 
 /// A cheap handle; clones share everything.
@@ -53,6 +56,7 @@ impl AppState {
         let config = Arc::new(ApiConfig {
             domain: config.domain.clone(),
             apps_port: config.apps_port,
+            policy: config.policy(),
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
         });
         let (throttle, under_way, bases) = (Arc::default(), UnderWay::default(), Arc::default());

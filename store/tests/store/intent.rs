@@ -1,7 +1,7 @@
 //! What people ask for.
 
 use dinp_common::build::BuildState;
-use dinp_common::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
@@ -154,6 +154,22 @@ on_both! {
         let events = db.store.event_list(Some(&name("shop")), None, None, 10).await.expect("reads");
         assert_eq!((events[0].kind.as_str(), events[0].detail.as_deref()), ("deploy_failed", Some("last words")));
         assert_eq!(events.iter().filter(|event| event.kind == "deploy_failed").count(), 1);
+    }
+
+    async fn a_preview_reads_what_would_be_and_keeps_nothing(db: Database) {
+        deployed(&db.store, "shop", 1).await;
+        let before = db.store.desired_load().await.expect("reads");
+        let wish = Intent { instances: Some(3), release: Some(release(2)), ..intent("shop", DeployKind::Release) };
+        let (deploy, desired) = db.store.deploy_preview(wish.clone()).await.expect("reads");
+        assert_eq!((deploy.number, deploy.to), (DeployNo(2), Some(ReleaseNo(2))));
+        assert_eq!(desired.deploys, std::slice::from_ref(&deploy), "the one before is superseded in it");
+        assert_eq!(desired.apps[0].instances, 3);
+        assert_eq!(db.store.desired_load().await.expect("reads"), before);
+        assert_eq!(db.store.event_list(None, None, None, 10).await.expect("reads").len(), 1);
+        let begun = db.store.deploy_begin(wish).await.expect("begins");
+        assert_eq!(Deploy { created_at: deploy.created_at.clone(), ..begun }, deploy, "the numbers are those it then gets");
+        let refused = db.store.deploy_preview(Intent { expect_revision: Some(9), ..intent("shop", DeployKind::Scale) }).await;
+        assert!(matches!(refused, Err(IntentError::Revision { .. })), "{refused:?}");
     }
 
     async fn lists_page(db: Database) {

@@ -6,9 +6,11 @@ mod upload;
 
 use dinp_client::Client;
 use dinp_common::api::{DeployRequest, Source};
+use dinp_common::digest::Digest;
 
 use super::failure::Failure;
 use super::follow;
+use super::plan;
 use super::progress::Progress;
 use super::session::Session;
 use super::words;
@@ -18,6 +20,11 @@ use subject::{Subject, What};
 pub async fn run(session: &Session, args: Deploy) -> Result<(), Failure> {
     let subject = Subject::find(session, &args)?;
     let client = session.client()?;
+    if args.dry_run {
+        let request = DeployRequest { source: unread(&subject), settings: subject.settings.clone() };
+        let plan = client.deploy_plan(&subject.chosen.app, &request).await?;
+        return plan::print(session, &plan);
+    }
     let progress = Progress::new(session.out.quiet);
     session.on_interrupt(words::STAYS_SAME);
     let source = source(&client, &subject, &progress).await?;
@@ -34,6 +41,16 @@ pub async fn run(session: &Session, args: Deploy) -> Result<(), Failure> {
         dockerfile.iter().for_each(|text| session.out.line(text.trim_end()));
     }
     result
+}
+
+/// For a dry run: a file is neither read nor packed, and its digest stands for none.
+fn unread(subject: &Subject) -> Source {
+    let file_name = match &subject.what {
+        What::Image(reference) => return Source::Image { reference: reference.clone() },
+        What::File(path) | What::Folder(path) => subject::file_name(path),
+    };
+    let (kind, start) = (subject.kind, subject.start.clone());
+    Source::Artifact { digest: Digest::from_sha256([0; 32]), file_name, kind, start }
 }
 
 /// What the server is to run: an image it has, or what is uploaded now.

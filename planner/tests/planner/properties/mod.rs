@@ -4,6 +4,7 @@
 mod history;
 mod oracle;
 mod placing;
+mod preview;
 mod rollouts;
 
 use proptest::prelude::ProptestConfig;

@@ -1,0 +1,222 @@
+//! A dry run: the same decisions, pass after pass, on a copy of the world in which all goes well.
+//!
+//! Every new instance becomes healthy at once, what is to stop is gone at once, and every router confirms at once. What
+//! is not well already stays as it is. So the steps are those of a rollout without accidents, in its order, by the same
+//! planner: nothing here decides anything.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use dinp_common::deploy::{DeployState, Failure};
+use dinp_common::fence::Fence;
+use dinp_common::health::Health;
+use dinp_common::instance::{Instance, InstanceId, Seen, Want};
+use dinp_common::name::{AppName, Host, NodeName, RouterId};
+use dinp_common::plan::{Change, Desired};
+use dinp_common::release::ReleaseNo;
+use dinp_common::wire::InstanceReport;
+
+use crate::apply::apply;
+use crate::observed::{Observed, RouterSeen};
+use crate::plan::{Input, plan, refusals};
+use crate::policy::Policy;
+use crate::routes::routes;
+use crate::table::Publisher;
+
+/// Passes at most: some for each instance that comes and goes, and one for each second of the longest deadline. A
+/// preview that needs more is cut there and says so.
+const PASSES_MOST: u32 = 20_000;
+/// What a pass stands for in which nothing happens but time.
+const WAIT_MS: u64 = 1_000;
+
+/// What would follow, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    pub steps: Vec<Step>,
+    pub outcome: Outcome,
+    /// Instances of the app that are to run, on each node: now, and when all is done.
+    pub nodes: BTreeMap<NodeName, (u32, u32)>,
+    /// Nodes that can take no instance of the app just now, and why; empty if every node can.
+    pub filtered: String,
+}
+
+/// One decision about one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub does: Does,
+    pub instance: InstanceId,
+    pub node: NodeName,
+    pub release: ReleaseNo,
+    pub number: u32,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    Start,
+    /// It leaves the routes and finishes what it has in flight.
+    Withdraw,
+    Stop,
+}
+
+/// How the deploy would end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Ends {
+        state: DeployState,
+        failure: Option<Failure>,
+    },
+    /// Nothing is under way, or it would take longer than a preview looks ahead.
+    Open,
+}
+
+/// A world in which all goes well.
+struct Rehearsal<'a> {
+    app: &'a AppName,
+    desired: Desired,
+    observed: Observed,
+    publisher: Publisher,
+    policy: &'a Policy,
+    domain: &'a Host,
+    outcome: Outcome,
+    steps: Vec<Step>,
+}
+
+/// Rehearses what `desired` leads to for one app, from what was `observed`.
+pub fn preview(desired: Desired, observed: Observed, fence: &Fence, domain: &Host, policy: &Policy, app: &AppName) -> Preview {
+    let before = running(&desired, app);
+    let publisher = Publisher::new(fence.clone());
+    let mut rehearsal =
+        Rehearsal { app, desired, observed, publisher, policy, domain, outcome: Outcome::Open, steps: Vec::new() };
+    rehearsal.confirm();
+    let filtered = refusals(rehearsal.input(0), app);
+    rehearsal.run();
+    let after = running(&rehearsal.desired, app);
+    let mut nodes: BTreeMap<NodeName, (u32, u32)> = BTreeMap::new();
+    before.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().0 = n);
+    after.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().1 = n);
+    Preview { steps: rehearsal.steps, outcome: rehearsal.outcome, nodes, filtered }
+}
+
+fn running(desired: &Desired, app: &AppName) -> BTreeMap<NodeName, u32> {
+    let mut nodes: BTreeMap<NodeName, u32> = desired.nodes.iter().map(|node| (node.name.clone(), 0)).collect();
+    for instance in desired.instances_of(app).filter(|instance| instance.want == Want::Run) {
+        *nodes.entry(instance.node.clone()).or_default() += 1;
+    }
+    nodes
+}
+
+impl Rehearsal<'_> {
+    fn run(&mut self) {
+        let mut elapsed_ms = 0;
+        for _ in 0..PASSES_MOST {
+            let moved = self.pass(elapsed_ms);
+            let under_way = self.desired.deploy(self.app).is_some();
+            if !moved && !under_way {
+                return;
+            }
+            elapsed_ms = if moved { 0 } else { WAIT_MS };
+        }
+    }
+
+    fn input(&self, elapsed_ms: u64) -> Input<'_> {
+        Input {
+            desired: &self.desired,
+            observed: &self.observed,
+            publisher: &self.publisher,
+            policy: self.policy,
+            elapsed_ms,
+            // Late enough to know every router, too early to give up a node that has not reported yet.
+            leading_ms: self.policy.router_silent_after_ms,
+        }
+    }
+
+    /// One pass, and everybody does at once what they are told. `false` if nothing but time went on for the app.
+    fn pass(&mut self, elapsed_ms: u64) -> bool {
+        let decided = plan(self.input(elapsed_ms));
+        let mut moved = false;
+        for change in &decided.changes {
+            moved |= self.take(change);
+        }
+        apply(&mut self.desired, &decided.changes);
+        self.obey();
+        self.confirm() || moved
+    }
+
+    /// Notes what a change does to the app; `false` if that is nothing but time.
+    fn take(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Place { instance, .. } => self.step(Does::Start, instance.clone(), instance.reason.clone()),
+            Change::Move { instance, want, reason } => {
+                let found = self.desired.instances.iter().find(|known| known.id == *instance).cloned();
+                let does = if *want == Want::Drain { Does::Withdraw } else { Does::Stop };
+                found.is_some_and(|found| self.step(does, found, reason.clone()))
+            }
+            Change::Finish { app, state, failure, .. } if app == self.app => {
+                self.outcome = Outcome::Ends { state: *state, failure: failure.clone() };
+                true
+            }
+            Change::Forget { instance } => {
+                self.publisher.forget(instance);
+                true
+            }
+            Change::Prove { .. } | Change::Live { .. } | Change::Erase { .. } => true,
+            Change::Finish { .. }
+            | Change::Spend { .. }
+            | Change::Progress { .. }
+            | Change::Held { .. }
+            | Change::Backoff { .. }
+            | Change::Note(_) => false,
+        }
+    }
+
+    fn step(&mut self, does: Does, instance: Instance, reason: String) -> bool {
+        if instance.app == *self.app {
+            let Instance { id, node, release, index, .. } = instance;
+            self.steps.push(Step { does, instance: id, node, release, number: index, reason });
+        }
+        true
+    }
+
+    /// Every node that was heard does what it is told at once.
+    fn obey(&mut self) {
+        for instance in &self.desired.instances {
+            let Some(node) = self.observed.nodes.get_mut(&instance.node) else { continue };
+            let known = node.instances.get(&instance.id).map(|report| &report.seen);
+            let seen = match (instance.want, known) {
+                (Want::Stop, _) => Seen::Gone,
+                // What was seen of a proven one stays as it is, ill ones included.
+                (Want::Run, Some(Seen::Running { .. })) if instance.proven => continue,
+                (Want::Run, Some(Seen::Exited { .. } | Seen::Failed { .. })) | (Want::Drain, _) => continue,
+                (Want::Run, _) => Seen::Running { address: address(instance), health: Health::Healthy },
+            };
+            let (app, release) = (instance.app.clone(), instance.release);
+            let report = InstanceReport { app, release, seen, listening: Vec::new(), restarts: 0 };
+            node.instances.insert(instance.id.clone(), report);
+        }
+    }
+
+    /// The routes that follow, confirmed by every router; `true` if they changed. Without any router one is supposed,
+    /// since otherwise nothing would ever be withdrawn.
+    fn confirm(&mut self) -> bool {
+        if self.desired.routers.is_empty()
+            && let Ok(supposed) = RouterId::parse("supposed")
+        {
+            self.desired.routers.push(supposed);
+        }
+        let leading_ms = self.policy.router_silent_after_ms;
+        let table = routes(&self.desired, &self.observed, self.domain, leading_ms, self.policy);
+        let changed = self.publisher.publish(&table).is_some();
+        let confirmed = Some(self.publisher.at());
+        for router in &self.desired.routers {
+            let seen = RouterSeen { silent_ms: 0, confirmed, in_flight: BTreeMap::new() };
+            self.observed.routers.insert(router.clone(), seen);
+        }
+        changed
+    }
+}
+
+/// An address that nothing listens on; the rehearsal's routes lead nowhere.
+fn address(instance: &Instance) -> SocketAddr {
+    instance.address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+}

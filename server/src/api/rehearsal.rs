@@ -1,0 +1,99 @@
+//! `?dry_run=true`: the change is written in a transaction that is taken back, and what it leads to is rehearsed by the
+//! planner itself on what was read in it. Nothing is stored, built or sent.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use dinp_common::deploy::Deploy;
+use dinp_common::fence::Fence;
+use dinp_common::rehearsal::{PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_planner::preview::{Does, Outcome, Preview, Step, preview};
+use dinp_store::Intent;
+
+use super::AppState;
+use super::changes::{self, Begun};
+use super::problem::{ApiResult, internal};
+
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct DryRunQuery {
+    /// Answers the plan that would follow (200), and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// A change that has begun, or what it would lead to.
+#[derive(Debug)]
+pub enum Answer {
+    Begun(Box<Begun>),
+    Plan(Box<PlanView>),
+}
+
+impl Answer {
+    pub fn begun(begun: Begun) -> Self {
+        Self::Begun(Box::new(begun))
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Begun(begun) => begun.into_response(),
+            Self::Plan(plan) => Json(*plan).into_response(),
+        }
+    }
+}
+
+/// Begins the change, or rehearses it.
+pub async fn answer(state: &AppState, intent: Intent, query: DryRunQuery) -> ApiResult<Answer> {
+    if query.dry_run { rehearse(state, intent, false).await } else { changes::begin(state, intent).await.map(Answer::begun) }
+}
+
+/// `after_build`: the intent's image stands for one that has to be built.
+pub async fn rehearse(state: &AppState, intent: Intent, after_build: bool) -> ApiResult<Answer> {
+    let (deploy, desired) = state.store.deploy_preview(intent).await?;
+    let observed = state.cluster.observed(Instant::now());
+    let fence = Fence { cluster: state.store.cluster(), epoch: 0, holder: "dry run".to_owned() };
+    let (config, app) = (state.config.clone(), deploy.app.clone());
+    // A large rollout is some seconds of work, which must not hold up other requests.
+    let rehearsal = tokio::task::spawn_blocking(move || preview(desired, observed, &fence, &config.domain, &config.policy, &app));
+    let preview = rehearsal.await.map_err(|error| {
+        tracing::error!(%error, "a dry run ended in a panic");
+        internal()
+    })?;
+    Ok(Answer::Plan(Box::new(plan_view(&deploy, preview, after_build))))
+}
+
+fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
+    let Preview { steps, outcome, nodes, filtered } = preview;
+    let (outcome, failure) = match outcome {
+        Outcome::Ends { state, failure } => (Some(state), failure),
+        Outcome::Open => (None, None),
+    };
+    PlanView {
+        app: deploy.app.clone(),
+        kind: deploy.kind,
+        strategy: deploy.strategy,
+        note: deploy.note.clone(),
+        from: deploy.from,
+        to: deploy.to,
+        after_build,
+        steps: steps.into_iter().map(plan_step).collect(),
+        nodes: nodes.into_iter().map(|(name, (now, then))| PlanNode { name, now, then }).collect(),
+        filtered: Some(filtered).filter(|filtered| !filtered.is_empty()),
+        outcome,
+        failure,
+    }
+}
+
+fn plan_step(step: Step) -> PlanStep {
+    let Step { does, instance, node, release, number, reason } = step;
+    let action = match does {
+        Does::Start => PlanAction::Start,
+        Does::Withdraw => PlanAction::Withdraw,
+        Does::Stop => PlanAction::Stop,
+    };
+    PlanStep { action, instance, index: number, release, node, reason }
+}
