@@ -23,6 +23,8 @@ pub struct InstanceId(
 
 /// Crockford's alphabet without the letters people misread.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Takes back the multiplication of [`InstanceId::permuted`]: 0x2545_f491 times this is 1 modulo 2^30.
+const UNMULTIPLIED: u64 = 0x0144_4c71;
 
 impl InstanceId {
     const MOST: usize = 12;
@@ -52,15 +54,23 @@ impl InstanceId {
     /// that follow each other look unlike, and none comes twice before a billion. The cluster's name turns the
     /// permutation, so that two installations that share a Docker engine do not ask for the same container names.
     pub fn new(cluster: &ClusterId, sequence: u64) -> Self {
-        // FNV-1a: any mixing of the name will do, as long as every server does the same.
-        let salt =
-            cluster.as_str().bytes().fold(0x811c_9dc5_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0193));
-        Self::permuted(sequence.wrapping_add(salt))
+        Self::permuted(sequence.wrapping_add(salt(cluster)))
     }
 
     /// The id of the `sequence`th instance of a nameless cluster, for tests and simulations.
     pub fn from_sequence(sequence: u64) -> Self {
         Self::permuted(sequence)
+    }
+
+    /// How many instances the cluster began after this one, where `next` is the sequence number of the next. An id that
+    /// was not made from a sequence is older than all others.
+    pub fn age(&self, cluster: &ClusterId, next: u64) -> u64 {
+        let digit = |byte: u8| ALPHABET.iter().position(|known| *known == byte).map(|digit| digit as u64);
+        let text = self.as_str().as_bytes();
+        let value = text.iter().try_fold(0u64, |value, byte| Some(value << 5 | digit(*byte)?));
+        let Some(value) = value.filter(|_| text.len() == 6) else { return u64::MAX };
+        let salted = (value ^ 0x15a5_5a5a).wrapping_mul(UNMULTIPLIED);
+        next.wrapping_sub(salted.wrapping_sub(salt(cluster))) & 0x3fff_ffff
     }
 
     fn permuted(sequence: u64) -> Self {
@@ -72,6 +82,11 @@ impl InstanceId {
         }
         Self::of(&text)
     }
+}
+
+/// FNV-1a: any mixing of the name will do, as long as every server does the same.
+fn salt(cluster: &ClusterId) -> u64 {
+    cluster.as_str().bytes().fold(0x811c_9dc5_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 impl TryFrom<String> for InstanceId {
@@ -232,5 +247,15 @@ mod tests {
         assert!(texts.is_sorted(), "ids are ordered as their texts are");
         assert!(InstanceId::parse("ab").expect("id") < InstanceId::parse("ab0").expect("id"));
         assert!(["", "AB", "a-b", "1234567890123"].iter().all(|bad| InstanceId::parse(bad).is_err()));
+    }
+
+    #[test]
+    fn an_id_tells_its_age() {
+        for cluster in ["a", "production"].map(|name| ClusterId::parse(name).expect("cluster")) {
+            for sequence in [0, 1, 77, 1 << 29, (1 << 30) - 1, 1 << 30, (1 << 40) + 5] {
+                assert_eq!(InstanceId::new(&cluster, sequence).age(&cluster, sequence + 9), 9, "{sequence}");
+            }
+            assert_eq!(InstanceId::parse("other").expect("an id").age(&cluster, 5), u64::MAX);
+        }
     }
 }

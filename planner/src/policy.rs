@@ -15,6 +15,10 @@ pub struct Policy {
     pub router_silent_after_ms: u64,
     /// Extra instances of a rolling deploy, in percent of those wanted; at least one.
     pub surge_percent: u32,
+    /// Instances of a rolling deploy that may be withdrawn before their successors serve, in percent of those wanted;
+    /// never the last one. 0, since users should feel nothing; more lets a deploy through where no room is left for one
+    /// instance more.
+    pub unavailable_percent: u32,
     /// Instances of one app that move off draining nodes at once, in percent of those wanted; at least one. What moves
     /// starts anew and warms up, which an app should not do with all it has.
     pub drain_percent: u32,
@@ -59,6 +63,7 @@ impl Default for Policy {
             mass_loss_percent: 50,
             router_silent_after_ms: 3_000,
             surge_percent: 25,
+            unavailable_percent: 0,
             drain_percent: 25,
             start_grace_ms: 60_000,
             hung_start_ms: 300_000,
@@ -81,6 +86,11 @@ impl Policy {
     /// Instances a rolling deploy may start beyond those wanted.
     pub fn surge(&self, wanted: u32) -> u32 {
         (wanted * self.surge_percent).div_ceil(100).max(1)
+    }
+
+    /// Instances a rolling deploy may do without while it goes on.
+    pub fn unavailable(&self, wanted: u32) -> u32 {
+        (wanted * self.unavailable_percent / 100).min(wanted.saturating_sub(1))
     }
 
     /// Instances of one app that move off draining nodes at once.

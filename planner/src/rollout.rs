@@ -9,6 +9,7 @@ mod finish;
 mod pause;
 pub(crate) mod place;
 mod settle;
+mod victims;
 mod withdraw;
 
 use dinp_common::app::App;
@@ -19,6 +20,7 @@ use dinp_common::release::ReleaseNo;
 
 use crate::bucket::Bucket;
 use crate::plan::{Member, Pass};
+use crate::policy::Policy;
 
 /// What the app's instances should be just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,20 +29,27 @@ pub(crate) struct Target {
     pub release: Option<ReleaseNo>,
     pub generation: u32,
     pub wanted: u32,
+    /// So many serve at least while a rolling deploy replaces the others.
+    pub floor: u32,
     pub strategy: Strategy,
     /// People hold the deploy back: nothing of it goes forward.
     pub paused: bool,
 }
 
 impl Target {
-    fn of(app: &App, deploy: Option<&Deploy>) -> Self {
+    fn of(app: &App, deploy: Option<&Deploy>, policy: &Policy) -> Self {
         let wanted = if app.stopped || app.deleted { 0 } else { app.instances };
         let rollout = deploy.filter(|deploy| deploy.phase == DeployPhase::Rollout && deploy.to.is_some());
         match rollout {
             Some(Deploy { to, generation, strategy, paused, .. }) => {
-                Self { release: *to, generation: *generation, wanted, strategy: *strategy, paused: paused.is_some() }
+                let (strategy, paused) = (*strategy, paused.is_some());
+                let floor = wanted - policy.unavailable(wanted);
+                Self { release: *to, generation: *generation, wanted, floor, strategy, paused }
             }
-            None => Self { release: app.live, generation: app.generation, wanted, strategy: Strategy::Rolling, paused: false },
+            None => {
+                let (release, generation) = (app.live, app.generation);
+                Self { release, generation, wanted, floor: wanted, strategy: Strategy::Rolling, paused: false }
+            }
         }
     }
 
@@ -53,7 +62,7 @@ impl Target {
 pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
     let members = pass.members(&app.name);
     let deploy = pass.input.desired.deploy(&app.name);
-    let target = Target::of(app, deploy);
+    let target = Target::of(app, deploy, pass.input.policy);
     let losses = settle::settle(pass, app, &target, &members);
     let backoff = settle::backoff(pass, app, losses.crashes);
 
@@ -76,7 +85,7 @@ pub(crate) fn app(pass: &mut Pass<'_>, app: &App) {
 pub(crate) fn refusals(pass: &mut Pass<'_>, app: &AppName) -> String {
     let desired = pass.input.desired;
     let Some(app) = desired.app(app) else { return String::new() };
-    let target = Target::of(app, desired.deploy(&app.name));
+    let target = Target::of(app, desired.deploy(&app.name), pass.input.policy);
     target.release.map_or_else(String::new, |release| place::refusals(pass, app, release, target.generation))
 }
 

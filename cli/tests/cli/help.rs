@@ -55,6 +55,7 @@ fn help_of_a_command_says_each_flag_on_one_line() {
         Options:
               --memory <SIZE>        Memory of each instance, as 256M or 1G; makes a new release
               --strategy <STRATEGY>  rolling, or recreate where there is no room for one more
+              --dry-run              Print what would follow, node by node, and change nothing
               --no-wait              Return at once; the deploy goes on
               --timeout <TIME>       How long to wait, as 90s or 5m; the deploy goes on after it
           -h, --help                 Print help

@@ -107,7 +107,7 @@ pub(super) fn keep_strength(
     };
     let serving = new.iter().filter(|member| member.bucket.serves()).count();
     let staying: Vec<_> = old.iter().copied().filter(|member| live.is(member.instance) || member.bucket.serves()).collect();
-    let lacking = (target.wanted as usize).saturating_sub(serving + staying.len());
+    let lacking = (target.floor as usize).saturating_sub(serving + staying.len());
     if lacking == 0 || waits(pass, app, backoff) {
         return 0;
     }

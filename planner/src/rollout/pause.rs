@@ -40,7 +40,8 @@ fn forgotten(pass: &mut Pass<'_>, app: &App, deploy: &Deploy) {
 /// nothing else.
 pub(super) fn keep(pass: &mut Pass<'_>, app: &App, target: &Target, backoff: Backoff, new: &[&Member<'_>], old: &[&Member<'_>]) {
     let before = pass.input.desired.deploy(&app.name).and_then(|deploy| deploy.before);
-    let floor = Target { wanted: before.map_or(target.wanted, |before| target.wanted.min(before.instances)), ..*target };
+    let wanted = before.map_or(target.wanted, |before| target.wanted.min(before.instances));
+    let floor = Target { wanted, floor: wanted, ..*target };
     if (app.live, app.generation) == (target.release, target.generation) {
         advance::start_missing(pass, app, &floor, backoff, new, old.len());
     } else {

@@ -6,7 +6,7 @@ use dinp_common::app::App;
 use dinp_common::event::Severity;
 use dinp_common::instance::Want;
 
-use super::Target;
+use super::{Target, victims};
 use crate::bucket::Bucket;
 use crate::plan::{About, Member, Pass};
 
@@ -38,7 +38,7 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
         one(pass, member, instead.clone());
     }
     let proven = new.iter().filter(|member| takes_traffic(pass, member)).count();
-    let may_go = (proven + old.len()).saturating_sub(target.wanted as usize).min(old.len());
+    let may_go = (proven + old.len()).saturating_sub(target.floor as usize).min(old.len());
     let rank = |member: &Member<'_>| {
         let serves = (takes_traffic(pass, member), member.bucket.serves());
         // Of those that nobody has heard of, the routers' own stay.
@@ -55,7 +55,7 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     }
 }
 
-/// More than wanted: unproven ones first, then unhealthy ones, then the highest index; never below what is wanted.
+/// More than wanted: victims go in their order, never below what is wanted.
 pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Member<'_>]) {
     let wanted = target.wanted as usize;
     let mut extra = new.len().saturating_sub(wanted);
@@ -68,19 +68,7 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
     let mut starting = new.iter().filter(is_starting).count();
     // Successors of those that leave a draining node are no surplus while they start.
     let leaving = new.iter().filter(|member| member.leaving && takes_traffic(pass, member)).count();
-    let mut victims = new.to_vec();
-    victims.sort_by_cached_key(|member| {
-        let strength = match member.bucket {
-            Bucket::Starting { .. } => 0,
-            Bucket::Sick { .. } | Bucket::Lost => 1,
-            Bucket::Unknown => 2,
-            _ => 3,
-        };
-        // A replacement has the number of what it replaces; if both are well in the end, one of the two goes.
-        let alone = new.iter().filter(|other| other.instance.index == member.instance.index).count() == 1;
-        (strength, !member.leaving, alone, Reverse(member.instance.index), member.instance.id.clone())
-    });
-    for member in victims {
+    for member in victims::order(pass, new) {
         if extra == 0 {
             return;
         }

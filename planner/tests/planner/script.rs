@@ -63,6 +63,7 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         }
         ["per", "node", app, most] => world.asks(&app_name(app)).placement.per_node = Some(number(most)),
         ["cpu", app, share] => world.asks(&app_name(app)).cpu = Some(share.parse().expect("a share of processors")),
+        ["unavailable", percent] => world.policy.unavailable_percent = number(percent.trim_end_matches('%')),
         ["cordon", node] => world.use_node(&node_name(node), true, false),
         ["drain", node] => world.use_node(&node_name(node), true, true),
         ["uncordon", node] => world.use_node(&node_name(node), false, false),

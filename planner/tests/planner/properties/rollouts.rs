@@ -50,9 +50,11 @@ proptest! {
     fn a_rolling_change_never_drops_below_what_is_wanted(
         first in 1..8u32,
         step in prop_oneof![Just(50u64), Just(300), Just(1_000)],
+        unavailable in prop_oneof![2 => Just(0u32), 1 => Just(30)],
         history in prop::collection::vec((changes(), 0..6_000u64), 1..6),
     ) {
         let mut world = honest(2, 8192, 64);
+        world.policy.unavailable_percent = unavailable;
         let shop = app_name("shop");
         let mut wanted = first;
         world.deploy(&shop, first, MiB(64), Behaviour::HealthyAfter(100), Rollout::Rolling);
@@ -63,7 +65,7 @@ proptest! {
             if let Change::ScaleTo(instances) = change {
                 (floor, wanted) = (wanted.min(instances), instances);
             }
-            floor = floor.min(world.routed(&shop).len() as u32);
+            floor = (floor - world.policy.unavailable(floor)).min(world.routed(&shop).len() as u32);
             apply(&mut world, change, wanted);
             for _ in 0..pause.div_ceil(step) {
                 world.step(step, |world, _| {
