@@ -32,6 +32,9 @@ pub struct Desired {
     /// The sequence number of the next instance.
     pub next_instance: u64,
     pub images: ImagesKept,
+    /// Apps with a record that cannot be understood, by their names as they are stored, and why. What can be read of
+    /// them is here; nothing of them is decided.
+    pub refused: BTreeMap<String, String>,
 }
 
 impl Desired {

@@ -16,6 +16,7 @@ pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod preview;
+mod refused;
 pub mod reports;
 mod rollout;
 pub mod routes;

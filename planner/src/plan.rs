@@ -14,7 +14,7 @@ use crate::placement::Nodes;
 use crate::policy::Policy;
 use crate::standing::{Standing, Standings};
 use crate::table::Publisher;
-use crate::{drain, observed::Freshness, rollout};
+use crate::{drain, observed::Freshness, refused, rollout};
 
 /// All that one pass reads.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +113,10 @@ pub(crate) struct Member<'a> {
 pub fn plan(input: Input<'_>) -> Plan {
     let mut pass = begin(input);
     for app in smallest_first(input.desired) {
-        rollout::app(&mut pass, app);
+        match input.desired.refused.get(app.name.as_str()) {
+            Some(why) => pass.plan.hold(&app.name, refused::hold(why)),
+            None => rollout::app(&mut pass, app),
+        }
     }
     rollout::place::arrange(&mut pass);
     drain::drained(&mut pass);

@@ -17,6 +17,7 @@ use crate::assign;
 use crate::observed::Observed;
 use crate::plan::{Input, Plan, plan};
 use crate::policy::Policy;
+use crate::refused;
 use crate::routes::routes;
 use crate::table::Publisher;
 
@@ -29,6 +30,8 @@ pub struct Term {
     publisher: Publisher,
     sent: BTreeMap<NodeName, Sent>,
     revision: u64,
+    /// Apps whose records were refused in the last pass, and why.
+    refused: BTreeMap<String, String>,
 }
 
 /// The level last given to a node.
@@ -67,6 +70,12 @@ impl Decided {
     }
 }
 
+/// Completes what was loaded: of an app with a record that is not understood, what was known last stays. `last` is
+/// what this server knew after its last pass.
+pub fn complete(desired: &mut Desired, last: &Desired) {
+    refused::keep(desired, last);
+}
+
 impl Term {
     pub fn new(fence: Fence, now_ms: u64) -> Self {
         Self {
@@ -76,6 +85,7 @@ impl Term {
             last_pass_ms: now_ms,
             sent: BTreeMap::new(),
             revision: 0,
+            refused: BTreeMap::new(),
         }
     }
 
@@ -102,7 +112,8 @@ impl Term {
         let leading_ms = now_ms.saturating_sub(self.since_ms);
         let elapsed_ms = now_ms.saturating_sub(self.last_pass_ms).min(policy.pass_most_ms);
         let publisher = &self.publisher;
-        let plan = plan(Input { desired, observed, publisher, policy, elapsed_ms, leading_ms });
+        let mut plan = plan(Input { desired, observed, publisher, policy, elapsed_ms, leading_ms });
+        plan.changes.extend(refused::news(&self.refused, &desired.refused));
         Decided { plan, leading_ms, now_ms }
     }
 
@@ -117,6 +128,7 @@ impl Term {
     ) -> Option<RouteUpdate> {
         apply(desired, &decided.plan.changes);
         self.last_pass_ms = decided.now_ms;
+        self.refused.clone_from(&desired.refused);
         for change in &decided.plan.changes {
             if let Change::Forget { instance } = change {
                 self.publisher.forget(instance);

@@ -9,7 +9,7 @@ use dinp_common::name::Host;
 use dinp_daemon::failpoint;
 use dinp_planner::observed::Confirmations;
 use dinp_planner::policy::Policy;
-use dinp_planner::term::Term;
+use dinp_planner::term::{self, Term};
 use dinp_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,7 @@ impl Reconciler {
         // What was read before the lease was taken may lack the last words of the leader before.
         let led_before = self.leadership.acting();
         let mut desired = self.store.desired_load().await?;
+        term::complete(&mut desired, &self.cluster.snapshot().desired);
         let now = Instant::now();
         let mut observed = self.cluster.observed(now);
         let now_ms = now.saturating_duration_since(self.started).as_millis() as u64;

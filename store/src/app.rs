@@ -18,14 +18,14 @@ impl Store {
     }
 
     /// At most `limit` apps behind `after` in the order of their names, tombstones included; with `q`, those whose
-    /// name contains it.
+    /// name contains it. One whose record cannot be read is left out; asking for it by its name says why.
     pub async fn app_list(&self, after: Option<&AppName>, limit: u32, q: Option<&str>) -> Result<Vec<App>, StoreError> {
         let after = after.map_or("", AppName::as_str);
         let query = sql("SELECT * FROM apps WHERE name > ? AND name LIKE ? ESCAPE '!' ORDER BY name LIMIT ?");
         let query = query.bind(after).bind(like(q.unwrap_or_default())).bind(long(limit));
         let mut session = self.single().await?;
         let result = session.rows(query).await;
-        session.end(result).await?.iter().map(app_from).collect()
+        Ok(session.end(result).await?.iter().filter_map(|row| app_from(row).ok()).collect())
     }
 }
 

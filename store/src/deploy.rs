@@ -151,8 +151,8 @@ async fn built(session: &mut Session) -> Result<Vec<(Deploy, Build)>, StoreError
     let query = sql("SELECT d.* FROM deploys d JOIN builds b ON b.id = d.build \
          WHERE d.state = 'running' AND d.phase = 'build' AND b.state IN ('succeeded', 'failed') ORDER BY d.app");
     let mut answer = Vec::new();
-    for row in session.rows(query).await? {
-        let deploy = deploy_from(&row)?;
+    // A deploy that cannot be read waits until it is corrected, and holds up no other one.
+    for deploy in session.rows(query).await?.iter().filter_map(|row| deploy_from(row).ok()) {
         let build = match deploy.build {
             Some(build) => session.build(build).await?,
             None => None,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use dinp_common::name::AppName;
 use dinp_common::plan::Desired;
-use dinp_common::release::{Release, ReleaseNo};
+use dinp_common::release::Release;
+use sqlx::any::AnyRow;
 
 use crate::app::app_from;
 use crate::counter::Counter;
@@ -14,6 +15,7 @@ use crate::error::StoreError;
 use crate::instance::instance_from;
 use crate::node::node_from;
 use crate::open::Store;
+use crate::refused::Refused;
 use crate::release::release_from;
 use crate::row::Columns as _;
 use crate::session::{Session, sql};
@@ -26,7 +28,8 @@ const RELEASES: [&str; 3] = [
 ];
 
 impl Store {
-    /// What is wanted. One record that cannot be read makes the whole an error: a hole would look like an absence.
+    /// What is wanted: read whole, or not at all. An app with a record that cannot be understood is named in `refused`,
+    /// with all of it that can be read, and takes no other app with it.
     ///
     /// Where it is certain that nothing has been written since, it is what was read before.
     pub async fn desired_load(&self) -> Result<Desired, StoreError> {
@@ -48,44 +51,29 @@ pub(crate) async fn load(session: &mut Session) -> Result<Desired, StoreError> {
     let instances = session.rows(sql("SELECT * FROM instances ORDER BY id")).await?;
     let nodes = session.rows(sql("SELECT * FROM nodes ORDER BY name")).await?;
     let routers = session.rows(sql("SELECT id FROM routers ORDER BY id")).await?;
-    let desired = Desired {
-        apps: apps.iter().map(app_from).collect::<Result<_, _>>()?,
-        releases: releases(session).await?,
-        deploys: deploys.iter().map(deploy_from).collect::<Result<_, _>>()?,
-        instances: instances.iter().map(instance_from).collect::<Result<_, _>>()?,
+    let mut refused = Refused::default();
+    let mut releases = BTreeMap::new();
+    for text in RELEASES {
+        for (app, release) in refused.read(&session.rows(sql(text)).await?, "app", release_of_app)? {
+            releases.insert((app, release.number), release);
+        }
+    }
+    let mut desired = Desired {
+        apps: refused.read(&apps, "name", app_from)?,
+        releases,
+        deploys: refused.read(&deploys, "app", deploy_from)?,
+        instances: refused.read(&instances, "app", instance_from)?,
         nodes: nodes.iter().map(node_from).collect::<Result<_, _>>()?,
         routers: routers.iter().map(|row| row.parsed("id")).collect::<Result<_, _>>()?,
         next_instance: session.counter(Counter::Instance).await? + 1,
         images: session.images_kept().await?,
+        refused: BTreeMap::new(),
     };
-    complete(&desired)?;
+    refused.complete(&mut desired);
+    desired.refused = refused.0;
     Ok(desired)
 }
 
-async fn releases(session: &mut Session) -> Result<BTreeMap<(AppName, ReleaseNo), Release>, StoreError> {
-    let mut releases = BTreeMap::new();
-    for text in RELEASES {
-        for row in session.rows(sql(text)).await? {
-            let release = release_from(&row)?;
-            releases.insert((row.parsed("app")?, release.number), release);
-        }
-    }
-    Ok(releases)
-}
-
-/// Refuses what only a hand in the tables can make: a release that is referred to and is not there, or two running
-/// deploys of one app.
-fn complete(desired: &Desired) -> Result<(), StoreError> {
-    let live = desired.apps.iter().filter_map(|app| Some((&app.name, app.live?)));
-    let to = desired.deploys.iter().filter_map(|deploy| Some((&deploy.app, deploy.to?)));
-    let run = desired.instances.iter().map(|instance| (&instance.app, instance.release));
-    for (app, release) in live.chain(to).chain(run) {
-        if !desired.releases.contains_key(&(app.clone(), release)) {
-            return Err(StoreError::unreadable("release", format!("{release} of {app} is referred to and missing")));
-        }
-    }
-    match desired.deploys.windows(2).find(|pair| pair[0].app == pair[1].app) {
-        Some(pair) => Err(StoreError::unreadable("state", format!("{} has two running deploys", pair[0].app))),
-        None => Ok(()),
-    }
+fn release_of_app(row: &AnyRow) -> Result<(AppName, Release), StoreError> {
+    Ok((row.parsed("app")?, release_from(row)?))
 }

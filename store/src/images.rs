@@ -34,9 +34,8 @@ impl Session {
         for text in IN_USE {
             rows.extend(self.rows(sql(text)).await?);
         }
-        for row in rows {
-            keep.insert(row.parsed("image_config")?);
-        }
+        // One that cannot be read is no image's: its app is refused, and takes no other's images with it.
+        keep.extend(rows.iter().filter_map(|row| row.parsed::<Digest>("image_config").ok()));
         let mut next = self.counter(Counter::Build).await? + 1;
         for text in UNSETTLED {
             let first = self.row(sql(text)).await?.map(|row| row.number_opt("first")).transpose()?.flatten();

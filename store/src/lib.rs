@@ -27,6 +27,7 @@ mod migration;
 mod node;
 mod open;
 mod pool;
+mod refused;
 mod release;
 mod row;
 mod session;

@@ -1,6 +1,7 @@
 //! The leader's promises to users, on a small world: scenarios to read, and properties over random histories.
 
 mod properties;
+mod refused;
 mod scenarios;
 mod script;
 mod timeline;

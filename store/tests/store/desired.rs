@@ -5,7 +5,7 @@ use dinp_common::deploy::DeployKind;
 use dinp_common::name::RouterId;
 use dinp_common::plan::{Change, Desired};
 use dinp_common::release::ReleaseNo;
-use dinp_store::{Intent, StoreError};
+use dinp_store::Intent;
 
 use crate::given::*;
 use crate::on_both;
@@ -38,22 +38,40 @@ on_both! {
         assert_eq!((desired.routers.len(), desired.next_instance), (1, 4));
     }
 
-    /// DESIGN 6: a query cut off half-way made the missing apps look deleted.
-    async fn a_record_that_cannot_be_read_fails_the_whole(db: Database) {
+    /// DESIGN 6: a query cut off half-way made the missing apps look deleted; and one bad row is one app's trouble.
+    async fn a_record_that_cannot_be_read_refuses_its_app_alone(db: Database) {
         deployed(&db.store, "shop", 1).await;
         deployed(&db.store, "blog", 1).await;
-        for (broken, whole) in [
-            ("UPDATE apps SET stopped = 7 WHERE name = 'shop'", "UPDATE apps SET stopped = 0 WHERE name = 'shop'"),
-            ("UPDATE apps SET instances = -1 WHERE name = 'shop'", "UPDATE apps SET instances = 1 WHERE name = 'shop'"),
-            ("UPDATE apps SET live = 44 WHERE name = 'shop'", "UPDATE apps SET live = NULL WHERE name = 'shop'"),
-            ("UPDATE deploys SET strategy = 'yolo' WHERE app = 'shop'", "UPDATE deploys SET strategy = 'rolling' WHERE app = 'shop'"),
-            ("UPDATE releases SET env = '{' WHERE app = 'shop'", "UPDATE releases SET env = '{}' WHERE app = 'shop'"),
+        let fence = leader(&db.store).await;
+        let prove = Change::Prove { instance: instance("shop", 1, 1).id, address: "10.0.0.1:80".parse().expect("an address") };
+        db.store.commit(&fence, &[place("shop", 1, 1), place("blog", 1, 2), prove]).await.expect("writes");
+        let whole = db.store.desired_load().await.expect("reads");
+        assert_eq!(whole.refused.len(), 0);
+        for (broken, mended, left) in [
+            ("UPDATE apps SET stopped = 7 WHERE name = 'shop'", "UPDATE apps SET stopped = 0 WHERE name = 'shop'", 1),
+            ("UPDATE apps SET instances = -1 WHERE name = 'shop'", "UPDATE apps SET instances = 1 WHERE name = 'shop'", 1),
+            ("UPDATE apps SET live = 44 WHERE name = 'shop'", "UPDATE apps SET live = NULL WHERE name = 'shop'", 1),
+            ("UPDATE deploys SET strategy = 'yolo' WHERE app = 'shop'", "UPDATE deploys SET strategy = 'rolling' WHERE app = 'shop'", 1),
+            ("UPDATE instances SET address = 'home' WHERE app = 'shop'", "UPDATE instances SET address = '10.0.0.1:80' WHERE app = 'shop'", 0),
+            ("UPDATE releases SET env = '{' WHERE app = 'shop'", "UPDATE releases SET env = '{\"A\":{\"value\":\"b\"}}' WHERE app = 'shop'", 0),
+            ("UPDATE releases SET image_config = 'latest' WHERE app = 'shop'", "", 0),
         ] {
             db.by_hand(broken).await;
-            let error = db.store.desired_load().await.expect_err(broken);
-            assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");
-            db.by_hand(whole).await;
-            assert_eq!(db.store.desired_load().await.expect(whole).apps.len(), 2);
+            let desired = db.store.desired_load().await.expect(broken);
+            assert_eq!(desired.refused.keys().collect::<Vec<_>>(), ["shop"], "{broken}");
+            assert_eq!(desired.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["blog", "shop"], "{broken}");
+            assert_eq!((desired.deploys.len(), desired.deploys[0].app.as_str()), (1, "blog"), "nothing of it is under way");
+            assert_eq!(desired.instances_of(&name("shop")).count(), left, "{broken}: what can be read of it stays");
+            assert_eq!(desired.instances_of(&name("blog")).count(), 1);
+            let why = &desired.refused["shop"];
+            assert!(!why.contains("yolo") && !why.contains('{'), "a value may be a secret: {why}");
+            assert_eq!(db.store.deploy_list_built().await.expect("reads").len(), 0);
+            let listed = db.store.app_list(None, 9, None).await.expect("reads");
+            assert!(listed.iter().any(|app| app.name.as_str() == "blog"), "{listed:?}");
+            if !mended.is_empty() {
+                db.by_hand(mended).await;
+                assert_eq!(db.store.desired_load().await.expect(mended).refused.len(), 0, "{mended}");
+            }
         }
     }
 

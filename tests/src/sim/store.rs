@@ -79,6 +79,7 @@ impl Store {
             routers: tables.routers.clone(),
             next_instance: tables.next_instance,
             images: tables.images.clone(),
+            refused: Default::default(),
         }
     }
 
