@@ -107,8 +107,59 @@ impl Policy {
         }
     }
 
+    /// Whether the numbers go together; every contradiction by name.
+    pub fn check(&self) -> Result<(), Contradictions> {
+        let rules = [
+            (self.pass_most_ms > 0, "pass_most_ms is 0: no time would ever pass"),
+            (self.suspect_after_ms > 0, "suspect_after_ms is 0: every node would always be suspect"),
+            (self.suspect_after_ms < self.lost_after_ms, "lost_after_ms is not above suspect_after_ms"),
+            ((1..=100).contains(&self.mass_loss_percent), "mass_loss_percent is not 1 to 100"),
+            (self.router_silent_after_ms > 0, "router_silent_after_ms is 0: no router would ever be waited for"),
+            (self.router_silent_after_ms < self.lost_after_ms, "router_silent_after_ms is not below lost_after_ms"),
+            (self.surge_percent <= 100, "surge_percent is above 100"),
+            (self.unavailable_percent <= 100, "unavailable_percent is above 100"),
+            (self.drain_percent <= 100, "drain_percent is above 100"),
+            (self.start_grace_ms > 0, "start_grace_ms is 0: no instance could ever become healthy"),
+            (self.failed_starts > 0, "failed_starts is 0: every deploy would fail"),
+            (self.unhealthy_said_after_ms <= self.unhealthy_grace_ms, "unhealthy_said_after_ms is above unhealthy_grace_ms"),
+            (self.backoff_first_ms <= self.backoff_most_ms, "backoff_first_ms is above backoff_most_ms"),
+            (self.backoff_most_ms <= self.backoff_calm_ms, "backoff_most_ms is above backoff_calm_ms"),
+            (self.build_deadline_ms > 0, "build_deadline_ms is 0: no build could ever end"),
+            (self.pause_most_ms > 0, "pause_most_ms is 0: no deploy could be paused"),
+        ];
+        let wrong: Vec<&'static str> = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Contradictions(wrong)) }
+    }
+
     /// How long a tunnel may outlive its endpoint's withdrawal.
     pub fn tunnel_grace_ms(&self) -> u64 {
         self.drain_grace_ms.saturating_sub(self.tunnel_margin_ms).max(self.drain_grace_ms / 2)
+    }
+}
+
+/// Numbers that contradict each other, all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradictions(pub Vec<&'static str>);
+
+impl std::fmt::Display for Contradictions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Contradictions {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contradictions_are_refused_together_each_by_name() {
+        assert_eq!(Policy::default().check(), Ok(()));
+        let wrong = Policy { lost_after_ms: 3_000, failed_starts: 0, start_grace_ms: 0, ..Policy::default() };
+        let said = wrong.check().expect_err("it contradicts itself").to_string();
+        for name in ["lost_after_ms", "failed_starts", "start_grace_ms", "router_silent_after_ms"] {
+            assert!(said.contains(name), "{name}: {said}");
+        }
     }
 }

@@ -76,6 +76,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     tasks.spawn(async move { heard.await? });
 
     let policy = config.policy();
+    policy.check().context("the configured times contradict each other")?;
     let domain = config.domain.clone();
     let reconciler = Reconciler::new(store.clone(), cluster.clone(), leadership, feed, domain, policy);
     tasks.spawn(reconciler.run(shutdown.clone()));
