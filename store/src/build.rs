@@ -133,8 +133,18 @@ impl Session {
 }
 
 async fn take(session: &mut Session, claim: &str) -> Result<Option<BuildOrder>, StoreError> {
-    let oldest = session.row(sql("SELECT * FROM builds WHERE state = 'queued' ORDER BY id LIMIT 1")).await?;
-    let Some(build) = oldest.as_ref().map(build_from).transpose()? else { return Ok(None) };
+    let build = loop {
+        let oldest = session.row(sql("SELECT * FROM builds WHERE state = 'queued' ORDER BY id LIMIT 1")).await?;
+        let Some(row) = oldest else { return Ok(None) };
+        match build_from(&row) {
+            Ok(build) => break build,
+            // It can never be built, and must not stand in the way of those behind it.
+            Err(error @ StoreError::Unreadable { .. }) => {
+                session.build_give_up(BuildId(row.number("id")?), &error.to_string()).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
     let query = sql("UPDATE builds SET state = 'running', claim = ?, attempts = attempts + 1 WHERE id = ?");
     session.execute(query.bind(claim).bind(long(build.order.id.0))).await?;
     Ok(Some(build.order))

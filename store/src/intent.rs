@@ -183,6 +183,7 @@ fn carries_on(intent: &Intent, before: &Deploy) -> bool {
 
 async fn insert(session: &mut Session, deploy: Deploy) -> Result<Deploy, IntentError> {
     session.deploy_insert(&deploy).await?;
+    session.history_trim(&deploy.app, deploy.number.0).await?;
     let text = format!("Deploy {} of {}: {}", deploy.number, deploy.app, deploy.note);
     session.event_insert(&note("deploy_started", &deploy.app, text), &deploy.author).await?;
     Ok(deploy)

@@ -35,11 +35,16 @@ impl Store {
 }
 
 impl Session {
-    /// Inserts a release under the app's next number; the number in `release` is replaced by it.
-    pub(crate) async fn release_insert(&mut self, app: &AppName, mut release: Release) -> Result<ReleaseNo, StoreError> {
+    /// The highest number a release of the app has; 0 if it has none.
+    pub(crate) async fn release_last(&mut self, app: &AppName) -> Result<u32, StoreError> {
         let newest = sql("SELECT MAX(number) AS newest FROM releases WHERE app = ?").bind(app.as_str());
         let newest = self.row(newest).await?.map(|row| row.number_opt::<u32>("newest")).transpose()?.flatten();
-        release.number = ReleaseNo(newest.unwrap_or(0) + 1);
+        Ok(newest.unwrap_or(0))
+    }
+
+    /// Inserts a release under the app's next number; the number in `release` is replaced by it.
+    pub(crate) async fn release_insert(&mut self, app: &AppName, mut release: Release) -> Result<ReleaseNo, StoreError> {
+        release.number = ReleaseNo(self.release_last(app).await? + 1);
         let spec = &release.spec;
         let query =
             sql("INSERT INTO releases (app, number, image_config, image_manifest, image_name, image_bytes, env, memory_mib, \

@@ -6,6 +6,7 @@ mod database;
 mod desired;
 mod fault;
 mod given;
+mod history;
 mod hold;
 mod intent;
 mod lease;
