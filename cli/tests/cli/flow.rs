@@ -285,7 +285,8 @@ fn a_dry_run_prints_the_plan_node_by_node_and_asks_for_nothing() {
         shop (URL)
         dry run: scale to 2 instances. Nothing is changed
         --- exit 0
-    "#]].assert_eq(&user.run(&["scale", "2", "-a", "shop", "--dry-run"]).all());
+    "#]]
+    .assert_eq(&user.run(&["scale", "2", "-a", "shop", "--dry-run"]).all());
     user.file("shop.war", "hello world");
     let said = user.run(&["deploy", "shop.war", "--dry-run"]);
     assert_eq!((said.code, server.asked()), (0, Vec::<String>::new()), "{}", said.all());
