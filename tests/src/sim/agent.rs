@@ -141,6 +141,7 @@ impl World {
             ..Agent::new(n, &self.k)
         };
         crate::say!(self.k, self.nodes[n], "starts");
+        self.watch_agent_starts(n);
         for server in 0..self.k.setting.servers {
             let attempt = self.nodes[n].links[server].attempt;
             let delay = self.k.between(1, 50);

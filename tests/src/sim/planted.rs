@@ -77,11 +77,7 @@ planted! {
     NoBackOff = "12",
     NoBrake = "11",
     TimeUnbounded = "16",
-    /// Strays are killed by their labels.
-    StraysKilled = "13",
     CrashesLieAround = "6",
-    /// A pass does not see what the one before it placed.
-    PlacedTwice = "over",
     /// Redis is written once and never looked at again.
     RedisTrusted = "rest",
     /// What is gone is never forgotten.
@@ -127,12 +123,6 @@ impl World {
             Some(Planted::PartialApps) if now_and_then => {
                 let half = desired.apps.len() / 2;
                 desired.apps.truncate(half);
-            }
-            Some(Planted::PlacedTwice) => {
-                let known = |instance: &dinp_common::instance::Instance| {
-                    observed.nodes.get(&instance.node).is_some_and(|node| node.instances.contains_key(&instance.id))
-                };
-                desired.instances.retain(|instance| instance.proven || known(instance));
             }
             Some(Planted::UnmentionedIsDead) => {
                 for instance in &desired.instances {

@@ -36,8 +36,9 @@ impl World {
         self.only_time_that_passed(changes, data);
         self.nothing_is_oversold(changes);
         self.back_off_is_kept(changes, data);
+        self.good_releases_start_fresh(changes);
         self.brake_holds(changes, data);
-        self.strength_is_kept(changes, data);
+        self.strength_is_kept(s, changes, data);
         self.nothing_is_started_in_vain(s, changes, data);
     }
 
@@ -61,7 +62,6 @@ impl World {
                 Change::Forget { instance } => {
                     self.watch.forgotten.insert(instance.clone());
                 }
-                Change::Live { app, .. } => drop(self.watch.crashes.remove(app)),
                 Change::Finish { .. } => self.watch.counts.deploys += 1,
                 _ => {}
             }
@@ -143,6 +143,15 @@ impl World {
             if before + new > self.k.setting.memory.0 {
                 let what = format!("{node} of {} holds {before} MiB and is given {new} MiB more", self.k.setting.memory);
                 return self.broken("reservations", what);
+            }
+        }
+    }
+
+    /// What is proven good starts with a clean slate, even where people have asked for something else meanwhile.
+    fn good_releases_start_fresh(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Live { app, .. } = change {
+                self.watch.crashes.remove(app);
             }
         }
     }

@@ -172,6 +172,14 @@ impl World {
         }
     }
 
+    /// An agent starts with what is on its disk.
+    pub fn watch_agent_starts(&mut self, n: usize) {
+        let forgot = self.watch.accepted.get(&n).filter(|highest| self.nodes[n].highest() != Some(*highest)).cloned();
+        if let Some(highest) = forgot {
+            self.broken("4 (agents remember the highest epoch)", format!("node{n:02} has forgotten {highest:?}"));
+        }
+    }
+
     pub fn watch_accepted(&mut self, n: usize, assignments: &Assignments) {
         let offered = &assignments.fence;
         if let Some(refusal) = self.watch.accepted.get(&n).and_then(|highest| highest.admits(offered).err()) {

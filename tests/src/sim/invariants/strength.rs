@@ -11,7 +11,7 @@ use super::{LAG, World};
 use crate::sim::server::PassData;
 
 impl World {
-    pub(super) fn strength_is_kept(&mut self, changes: &[Change], data: &PassData) {
+    pub(super) fn strength_is_kept(&mut self, s: usize, changes: &[Change], data: &PassData) {
         let moved: BTreeSet<&InstanceId> = changes
             .iter()
             .filter_map(|change| match change {
@@ -26,12 +26,12 @@ impl World {
             data.desired.instances.iter().filter(|instance| moved.contains(&instance.id)).map(|instance| &instance.app).collect();
         for name in apps {
             if let Some(app) = data.desired.app(name).filter(|app| may_not_gap(app, data)) {
-                self.app_keeps_strength(app, &moved, data);
+                self.app_keeps_strength(s, app, &moved, data);
             }
         }
     }
 
-    fn app_keeps_strength(&mut self, app: &App, moved: &BTreeSet<&InstanceId>, data: &PassData) {
+    fn app_keeps_strength(&mut self, s: usize, app: &App, moved: &BTreeSet<&InstanceId>, data: &PassData) {
         let within = self.k.setting.policy.suspect_after_ms + LAG;
         let routers: Vec<usize> = self.well_routers().collect();
         let run = || data.desired.instances_of(&app.name).filter(|instance| instance.want == Want::Run && instance.proven);
@@ -47,7 +47,23 @@ impl World {
             moved.contains(&instance.id) && serves && !routers.is_empty() && routed(instance)
         });
         let Some(lost) = lost else { return };
-        let judge = |instance: &Instance| (routed(instance), self.served_lately(&instance.id, &instance.node, within));
+        // Of the instances that were there before, one may leave as another enters: a router takes both in one step. What a
+        // deploy brings must be confirmed first.
+        let brought = |instance: &Instance| {
+            let deploy = data.desired.deploy(&app.name);
+            let is_new = |other: &Instance| {
+                deploy.is_some_and(|deploy| deploy.to == Some(other.release) && deploy.generation == other.generation)
+            };
+            is_new(instance) && !is_new(lost)
+        };
+        let published = |instance: &Instance| {
+            let table = self.servers[s].term.as_ref().map(|term| term.publisher().table());
+            table.is_some_and(|table| {
+                table.values().flat_map(|route| &route.endpoints).any(|endpoint| endpoint.instance == instance.id)
+            })
+        };
+        let enters = |instance: &Instance| routed(instance) || (!brought(instance) && published(instance));
+        let judge = |instance: &Instance| (enters(instance), self.served_lately(&instance.id, &instance.node, within));
         let others: Vec<_> = run()
             .filter(|instance| !moved.contains(&instance.id))
             .map(|instance| (&instance.id, &instance.node, judge(instance)))
