@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::name::InvalidName;
 
-/// Characters in a label's key, a label's value or a zone, as Kubernetes and Nomad bound them too.
+/// Characters in a label's key, a label's value or a zone, as Kubernetes bounds its labels.
 const WORD_LENGTH: usize = 63;
 
 /// What an app asks of the nodes its instances stand on. Nothing asked: any node.

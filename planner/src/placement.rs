@@ -11,8 +11,6 @@ mod refusal;
 mod room;
 mod spread;
 mod stock;
-#[cfg(test)]
-mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -141,14 +139,8 @@ impl<'a> Nodes<'a> {
 
     /// Nodes on which nothing stands.
     pub fn empty(nodes: &'a [Node], observed: &'a Observed, leading_ms: u64, policy: &Policy) -> Self {
-        let mut rows: Vec<NodeRow<'a>> = nodes
-            .iter()
-            .map(|node| NodeRow {
-                name: &node.name,
-                freshness: observed.freshness(&node.name, leading_ms, policy),
-                seen: observed.nodes.get(&node.name),
-            })
-            .collect();
+        let mut rows: Vec<NodeRow<'a>> =
+            nodes.iter().map(|node| NodeRow::new(&node.name, observed, leading_ms, policy)).collect();
         rows.sort_by_key(|row| row.name);
         let mut empty = Self::new(nodes, &rows);
         empty.open();
@@ -227,7 +219,7 @@ impl<'a> Nodes<'a> {
     fn reason(&self, ask: Ask, in_zone: u32, together: u32) -> Reason {
         let asked = &self.asks[ask.0 as usize];
         let nodes = self.rooms.len() as u32;
-        let full = asked.limit.as_ref().map_or(0, |limit| limit.full_count);
+        let full = asked.limit.as_ref().map_or(0, |limit| limit.full);
         Reason { nodes, filtered: nodes - self.stock.fits(asked.size), full, in_zone, together }
     }
 
@@ -302,7 +294,7 @@ impl<'a> Nodes<'a> {
             }
             let mut fitting = self.stock.fitting(zone, asked.memory).peekable();
             let has_room = fitting.peek().is_some();
-            match fitting.find(|node| !spread.is_on(*node) && self.takes(asked, *node)) {
+            match fitting.find(|node| !spread.nodes.has(*node) && self.takes(asked, *node)) {
                 Some(node) => best = best.into_iter().chain([self.preference(spread, node)]).min(),
                 None if has_room => crowded = crowded.min(in_zone),
                 None => {}
@@ -311,7 +303,7 @@ impl<'a> Nodes<'a> {
         if best.is_some_and(|best| best.in_zone <= crowded) || crowded == u32::MAX {
             return best;
         }
-        let held = spread.held().iter().map(|(node, _)| *node).filter(|node| self.takes(asked, *node));
+        let held = spread.nodes.nodes().filter(|node| self.takes(asked, *node));
         held.map(|node| self.preference(spread, node)).chain(best).min()
     }
 
@@ -323,6 +315,6 @@ impl<'a> Nodes<'a> {
 
     fn preference(&self, spread: &Spread, node: u32) -> Preference {
         let used = &self.stock.uses[node as usize];
-        Preference { in_zone: spread.in_zone(used.zone), on_node: spread.on(node), free: Reverse(used.free()), node }
+        Preference { in_zone: spread.in_zone(used.zone), on_node: spread.nodes.on(node), free: Reverse(used.free()), node }
     }
 }

@@ -1,6 +1,7 @@
 //! The route table that follows from what is stored and what was seen.
 
-use dinp_common::instance::Want;
+use dinp_common::app::App;
+use dinp_common::instance::{Instance, Want};
 use dinp_common::name::Host;
 use dinp_common::plan::Desired;
 use dinp_common::route::{Endpoint, Route, RouteState, RouteTable};
@@ -15,34 +16,45 @@ use crate::standing::{Standing, Standings};
 pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms: u64, policy: &Policy) -> RouteTable {
     let mut table = RouteTable::new();
     let standings = Standings::new(desired, observed, leading_ms, policy);
-    let braked = observed.mass_loss(&desired.nodes, leading_ms, policy);
+    let braked = standings.mass_loss(policy);
     for app in desired.apps.iter().filter(|app| !app.deleted) {
         let Ok(host) = Host::parse(&format!("{}.{domain}", app.name)) else {
             continue; // Only a domain longer than DNS allows gets here; the server refuses it at its start.
         };
-        let mut healthy = Vec::new();
-        let mut sick = Vec::new();
-        for Standing { instance, report, freshness, .. } in standings.of(&app.name).iter().copied() {
-            let Some(address) = instance.address.filter(|_| instance.proven && instance.want == Want::Run) else {
-                continue;
-            };
-            let endpoint = Endpoint { instance: instance.id.clone(), address, release: instance.release };
-            match bucket(instance, freshness, report) {
-                Bucket::Ready | Bucket::Unknown => healthy.push(endpoint),
-                Bucket::Lost if braked => healthy.push(endpoint),
-                // A lost node may only be cut off from us, not from the routers.
-                Bucket::Sick { .. } | Bucket::Lost => sick.push(endpoint),
-                Bucket::Starting { .. }
-                | Bucket::Dead { .. }
-                | Bucket::Refused { .. }
-                | Bucket::Draining
-                | Bucket::Stopping { .. } => {}
-            }
-        }
-        let endpoints = if healthy.is_empty() { sick } else { healthy };
+        let endpoints = if standings.is_well(&app.name) {
+            standings.instances_of(&app.name).filter_map(endpoint).collect()
+        } else {
+            endpoints(&standings, app, braked)
+        };
         let state = if app.stopped { RouteState::Stopped } else { RouteState::Serving };
         let tunnel_grace_ms = policy.tunnel_grace_ms();
         table.insert(host.clone(), Route { host, app: app.name.clone(), state, endpoints, tunnel_grace_ms });
     }
     table
+}
+
+/// Where the instance takes traffic, if it ever may.
+fn endpoint(instance: &Instance) -> Option<Endpoint> {
+    let address = instance.address.filter(|_| instance.proven && instance.want == Want::Run)?;
+    Some(Endpoint { instance: instance.id.clone(), address, release: instance.release })
+}
+
+fn endpoints(standings: &Standings<'_>, app: &App, braked: bool) -> Vec<Endpoint> {
+    let mut healthy = Vec::new();
+    let mut sick = Vec::new();
+    for Standing { instance, report, freshness, .. } in standings.of(&app.name) {
+        let Some(endpoint) = endpoint(instance) else { continue };
+        match bucket(instance, freshness, report) {
+            Bucket::Ready | Bucket::Unknown => healthy.push(endpoint),
+            Bucket::Lost if braked => healthy.push(endpoint),
+            // A lost node may only be cut off from us, not from the routers.
+            Bucket::Sick { .. } | Bucket::Lost => sick.push(endpoint),
+            Bucket::Starting { .. }
+            | Bucket::Dead { .. }
+            | Bucket::Refused { .. }
+            | Bucket::Draining
+            | Bucket::Stopping { .. } => {}
+        }
+    }
+    if healthy.is_empty() { sick } else { healthy }
 }

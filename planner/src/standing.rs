@@ -3,27 +3,47 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use dinp_common::instance::{Instance, Seen};
+use dinp_common::app::App;
+use dinp_common::health::Health;
+use dinp_common::instance::{Instance, InstanceId, Seen, Want};
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::Desired;
+use dinp_common::release::ReleaseNo;
 use dinp_common::wire::InstanceReport;
 
-use crate::observed::{Freshness, NodeSeen, Observed};
+use crate::observed::{Freshness, NodeSeen, Observed, mass_loss};
 use crate::policy::Policy;
 
-/// FNV-1a: the same in every run, unlike the standard hasher, and quick on names.
+/// Mixes eight bytes at a time by a wide multiplication, whose halves are folded (as in wyhash): the same in every run,
+/// unlike the standard hasher, and quick on names.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fnv(u64);
+pub(crate) struct Mix(u64);
 
-impl Default for Fnv {
+/// Odd, with as many ones as zeros (the golden ratio's fraction).
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Default for Mix {
     fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self(FACTOR)
     }
 }
 
-impl Hasher for Fnv {
+impl Hasher for Mix {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut words = bytes.chunks_exact(8);
+        for word in words.by_ref() {
+            self.write_u64(u64::from_le_bytes(word.try_into().expect("eight bytes")));
+        }
+        let rest = words.remainder().iter().fold(bytes.len() as u64, |rest, byte| rest << 8 | u64::from(*byte));
+        self.write_u64(rest);
+    }
+
+    /// The end of a text, which [`Self::write`] has counted in.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(FACTOR);
+        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 
     fn finish(&self) -> u64 {
@@ -31,7 +51,7 @@ impl Hasher for Fnv {
     }
 }
 
-pub(crate) type ByName<'a, N, V> = HashMap<&'a N, V, BuildHasherDefault<Fnv>>;
+pub(crate) type ByName<'a, N, V> = HashMap<&'a N, V, BuildHasherDefault<Mix>>;
 
 /// A node as this pass sees it.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +59,13 @@ pub(crate) struct NodeRow<'a> {
     pub name: &'a NodeName,
     pub freshness: Freshness,
     pub seen: Option<&'a NodeSeen>,
+}
+
+impl<'a> NodeRow<'a> {
+    pub fn new(name: &'a NodeName, observed: &'a Observed, leading_ms: u64, policy: &Policy) -> Self {
+        let seen = observed.nodes.get(name);
+        Self { name, freshness: Freshness::of(seen, leading_ms, policy), seen }
+    }
 }
 
 /// One instance, its node and its report.
@@ -64,66 +91,176 @@ pub(crate) struct Standings<'a> {
     pub nodes: Vec<NodeRow<'a>>,
     /// How many of them are recorded.
     pub recorded: usize,
-    all: Vec<Standing<'a>>,
-    apps: ByName<'a, AppName, (u32, u32)>,
+    instances: &'a [Instance],
+    /// The numbers of each instance's app and node.
+    groups: Vec<(u32, u32)>,
+    /// Instances app by app, and where each app's end.
+    by_app: Vec<u32>,
+    ends: Vec<u32>,
+    apps: ByName<'a, AppName, u32>,
+    /// By the app's number: all that it wants is there, and all that is there is well.
+    well: Vec<bool>,
+}
+
+/// Lays a list out in groups, each in the list's order: how many each group has, then where its next one goes.
+#[derive(Debug, Default)]
+struct Places(Vec<u32>);
+
+impl Places {
+    fn count(&mut self, group: u32) {
+        if self.0.len() <= group as usize {
+            self.0.resize(group as usize + 1, 0);
+        }
+        self.0[group as usize] += 1;
+    }
+
+    /// From counts to beginnings.
+    fn lay_out(&mut self) {
+        let mut next = 0;
+        for slot in &mut self.0 {
+            (*slot, next) = (next, next + *slot);
+        }
+    }
+
+    fn take(&mut self, group: u32) -> usize {
+        let slot = &mut self.0[group as usize];
+        *slot += 1;
+        *slot as usize - 1
+    }
+
+    /// Once all are taken: where each group ends.
+    fn ends(self) -> Vec<u32> {
+        self.0
+    }
 }
 
 impl<'a> Standings<'a> {
+    /// Walks long lists in their own order: to look each instance's report up takes several times as long, and is left
+    /// to the apps of which something may be decided.
     pub fn new(desired: &'a Desired, observed: &'a Observed, leading_ms: u64, policy: &Policy) -> Self {
-        let row = |name: &'a NodeName| NodeRow {
-            name,
-            freshness: observed.freshness(name, leading_ms, policy),
-            seen: observed.nodes.get(name),
-        };
+        let row = |name: &'a NodeName| NodeRow::new(name, observed, leading_ms, policy);
         let mut nodes: Vec<NodeRow<'a>> = desired.nodes.iter().map(|node| row(&node.name)).collect();
         nodes.sort_by_key(|node| node.name);
         let recorded = nodes.len();
         let mut node_at: ByName<'a, NodeName, u32> = nodes.iter().zip(0..).map(|(node, at)| (node.name, at)).collect();
-        let mut apps: ByName<'a, AppName, (u32, u32)> = ByName::default();
-        let mut order: Vec<&'a AppName> = Vec::new();
-        // Which app and which node each instance belongs to, then how many each app has, then each in its app's place.
-        let mut places: Vec<(u32, u32)> = Vec::with_capacity(desired.instances.len());
-        let mut counts: Vec<u32> = Vec::new();
+        let mut apps: ByName<'a, AppName, u32> = desired.apps.iter().zip(0..).map(|(app, at)| (&app.name, at)).collect();
+        let mut by_app = Places(vec![0; apps.len()]);
+        let mut groups: Vec<(u32, u32)> = Vec::with_capacity(desired.instances.len());
         for instance in &desired.instances {
-            let app = apps.entry(&instance.app).or_insert_with(|| {
-                order.push(&instance.app);
-                counts.push(0);
-                (counts.len() as u32 - 1, 0)
+            let app = apps.get(&instance.app).copied().unwrap_or_else(|| {
+                let number = apps.len() as u32;
+                *apps.entry(&instance.app).or_insert(number)
             });
-            counts[app.0 as usize] += 1;
-            let node = *node_at.entry(&instance.node).or_insert_with(|| {
+            let node = node_at.get(&instance.node).copied().unwrap_or_else(|| {
                 nodes.push(row(&instance.node));
-                nodes.len() as u32 - 1
+                *node_at.entry(&instance.node).or_insert(nodes.len() as u32 - 1)
             });
-            places.push((app.0, node));
+            by_app.count(app);
+            groups.push((app, node));
         }
-        let mut next = 0;
-        let mut starts: Vec<u32> = Vec::with_capacity(counts.len());
-        for (app, count) in order.iter().zip(&counts) {
-            apps.insert(app, (next, next + count));
-            starts.push(next);
-            next += count;
+        by_app.lay_out();
+        let mut in_order = vec![0; groups.len()];
+        for (at, (app, _)) in (0u32..).zip(&groups) {
+            in_order[by_app.take(*app)] = at;
         }
-        let mut by_app = vec![0u32; places.len()];
-        for (at, (app, _)) in (0u32..).zip(&places) {
-            let slot = &mut starts[*app as usize];
-            by_app[*slot as usize] = at;
-            *slot += 1;
-        }
-        let all = by_app.into_iter().map(|at| {
-            let (instance, node) = (&desired.instances[at as usize], places[at as usize].1);
-            let NodeRow { seen, freshness, .. } = nodes[node as usize];
-            Standing { instance, report: seen.and_then(|seen| seen.instances.get(&instance.id)), node, freshness }
-        });
-        Self { all: all.collect(), recorded, apps, nodes }
+        let well = well(desired, &groups, &nodes);
+        Self { nodes, recorded, instances: &desired.instances, groups, by_app: in_order, ends: by_app.ends(), apps, well }
+    }
+
+    fn places(&self, app: &AppName) -> &[u32] {
+        let Some(number) = self.apps.get(app).map(|number| *number as usize) else { return &[] };
+        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.by_app[from as usize..self.ends[number] as usize]
+    }
+
+    fn standing(&self, at: u32) -> Standing<'a> {
+        let (instance, node) = (&self.instances[at as usize], self.groups[at as usize].1);
+        let NodeRow { seen, freshness, .. } = self.nodes[node as usize];
+        Standing { instance, report: seen.and_then(|seen| seen.instances.get(&instance.id)), node, freshness }
     }
 
     /// An app's instances, in the order of the records.
-    pub fn of(&self, app: &AppName) -> &[Standing<'a>] {
-        self.apps.get(app).map_or(&[], |(from, to)| &self.all[*from as usize..*to as usize])
+    pub fn of(&self, app: &AppName) -> impl Iterator<Item = Standing<'a>> {
+        self.places(app).iter().map(|at| self.standing(*at))
     }
 
-    pub fn all(&self) -> &[Standing<'a>] {
-        &self.all
+    /// The same, without a look at reports.
+    pub fn instances_of(&self, app: &AppName) -> impl Iterator<Item = &'a Instance> {
+        self.places(app).iter().map(|at| &self.instances[*at as usize])
+    }
+
+    /// As [`Observed::mass_loss`] says of the recorded nodes.
+    pub fn mass_loss(&self, policy: &Policy) -> bool {
+        mass_loss(self.nodes[..self.recorded].iter().map(|node| node.freshness), policy)
+    }
+
+    /// All that the app wants runs, is of its live release, and is healthy in a fresh report.
+    pub fn is_well(&self, app: &AppName) -> bool {
+        self.apps.get(app).is_some_and(|number| self.well.get(*number as usize) == Some(&true))
+    }
+
+    /// Every instance whose container may still be there, with its node's number; app by app.
+    pub fn present(&self) -> impl Iterator<Item = (&'a Instance, u32)> {
+        let gone = |at: u32| {
+            let app = self.groups[at as usize].0;
+            self.well.get(app as usize) != Some(&true) && self.standing(at).is_gone()
+        };
+        let here = self.by_app.iter().copied().filter(move |at| !gone(*at));
+        here.map(|at| (&self.instances[at as usize], self.groups[at as usize].1))
+    }
+}
+
+/// Which apps are well, by their numbers.
+fn well(desired: &Desired, groups: &[(u32, u32)], nodes: &[NodeRow<'_>]) -> Vec<bool> {
+    let wants = |app: &App| if app.stopped || app.deleted { None } else { Some((app.live?, app.generation)) };
+    let wants: Vec<Option<(ReleaseNo, u32)>> = desired.apps.iter().map(wants).collect();
+    let calm = |instance: &Instance, app: u32| {
+        let as_wanted = wants.get(app as usize) == Some(&Some((instance.release, instance.generation)));
+        as_wanted && instance.want == Want::Run && instance.proven && instance.spent_ms == 0
+    };
+    let mut by_node = Places(vec![0; nodes.len()]);
+    let mut all = vec![0; desired.apps.len()];
+    for (app, node) in groups {
+        by_node.count(*node);
+        all.get_mut(*app as usize).into_iter().for_each(|all| *all += 1);
+    }
+    by_node.lay_out();
+    // Each node's instances with their apps, in the order of the records; copied, to be read one after the other.
+    let mut there: Vec<(Option<InstanceId>, u32)> = vec![(None, 0); groups.len()];
+    for (instance, (app, node)) in desired.instances.iter().zip(groups) {
+        let place = by_node.take(*node);
+        if calm(instance, *app) {
+            there[place] = (Some(instance.id.clone()), *app);
+        }
+    }
+    let mut healthy = vec![0; desired.apps.len()];
+    let mut from = 0;
+    for (row, end) in nodes.iter().zip(by_node.ends()) {
+        if let Some(seen) = row.seen.filter(|_| row.freshness == Freshness::Fresh) {
+            hear(&there[from as usize..end as usize], seen, &mut healthy);
+        }
+        from = end;
+    }
+    let counts = wants.iter().zip(all.into_iter().zip(healthy));
+    let is_well = |(app, (wants, counts)): (&App, (&Option<_>, _))| wants.is_some() && counts == (app.instances, app.instances);
+    desired.apps.iter().zip(counts).map(is_well).collect()
+}
+
+/// Counts for each app what one node says is healthy. Records and reports are both in the order of ids, as the store
+/// reads them, so one walk finds all; an instance that it misses is looked up.
+fn hear(there: &[(Option<InstanceId>, u32)], seen: &NodeSeen, healthy: &mut [u32]) {
+    let mut reports = seen.instances.iter();
+    let mut next = reports.next();
+    for (id, app) in there {
+        let Some(id) = id else { continue };
+        while next.is_some_and(|(known, _)| known < id) {
+            next = reports.next();
+        }
+        let report = match next {
+            Some((known, report)) if known == id => Some(report),
+            Some(_) | None => seen.instances.get(id),
+        };
+        let well = report.is_some_and(|report| matches!(report.seen, Seen::Running { health: Health::Healthy, .. }));
+        healthy[*app as usize] += u32::from(well);
     }
 }

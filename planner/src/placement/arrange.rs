@@ -135,7 +135,7 @@ impl Nodes<'_> {
         let mut on_node = vec![Vec::new(); apps.len()];
         for (app, at) in &apps {
             let spread = &bare.spreads[*app as usize];
-            on_node[*at] = nodes.clone().map(|node| spread.on(node)).collect();
+            on_node[*at] = nodes.clone().map(|node| spread.nodes.on(node)).collect();
             in_zone[*at] = (0..bare.stock.zones() as u32).map(|zone| spread.in_zone(zone)).collect();
         }
         let mut left = vec![Vec::new(); asks.len()];

@@ -17,4 +17,13 @@ impl Bits {
         let word = &mut self.0[at as usize / 64];
         if on { *word |= bit } else { *word &= !bit }
     }
+
+    /// Those that are in it, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        let words = (0u32..).step_by(64).zip(self.0.iter().copied());
+        words.flat_map(|(first, word)| {
+            let rest = |word: &u64| Some(word & (word - 1)).filter(|rest| *rest != 0);
+            std::iter::successors(Some(word).filter(|word| *word != 0), rest).map(move |word| first + word.trailing_zeros())
+        })
+    }
 }

@@ -2,60 +2,79 @@
 
 use super::bits::Bits;
 
+/// Instances on each node. Most nodes hold none and most others one: a bit says so, and a million places touch no list.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    some: Bits,
+    /// Nodes that hold more than one, by node, with how many.
+    more: Vec<(u32, u32)>,
+}
+
+impl Counts {
+    pub fn none(nodes: usize) -> Self {
+        Self { some: Bits::none(nodes), more: Vec::new() }
+    }
+
+    pub fn has(&self, node: u32) -> bool {
+        self.some.has(node)
+    }
+
+    pub fn on(&self, node: u32) -> u32 {
+        if !self.has(node) {
+            return 0;
+        }
+        self.more.binary_search_by_key(&node, |(node, _)| *node).map_or(1, |at| self.more[at].1)
+    }
+
+    /// The nodes that hold some.
+    pub fn nodes(&self) -> impl Iterator<Item = u32> {
+        self.some.iter()
+    }
+
+    pub fn add(&mut self, node: u32) {
+        if !self.has(node) {
+            self.some.set(node, true);
+            return;
+        }
+        match self.more.binary_search_by_key(&node, |(node, _)| *node) {
+            Ok(at) => self.more[at].1 += 1,
+            Err(at) => self.more.insert(at, (node, 2)),
+        }
+    }
+
+    pub fn remove(&mut self, node: u32) {
+        match self.more.binary_search_by_key(&node, |(node, _)| *node) {
+            Ok(at) if self.more[at].1 > 2 => self.more[at].1 -= 1,
+            Ok(at) => drop(self.more.remove(at)),
+            Err(_) => self.some.set(node, false),
+        }
+    }
+}
+
 /// An app's instances per node and zone.
 #[derive(Debug, Clone)]
 pub(super) struct Spread {
-    /// Nodes that hold at least one: most hold none, and one bit says so.
-    taken: Bits,
-    /// Those nodes with how many they hold, in no order.
-    held: Vec<(u32, u32)>,
+    pub nodes: Counts,
     zones: Vec<u32>,
 }
 
 impl Spread {
     pub fn new(nodes: usize, zones: usize) -> Self {
-        Self { taken: Bits::none(nodes), held: Vec::new(), zones: vec![0; zones] }
-    }
-
-    pub fn is_on(&self, node: u32) -> bool {
-        self.taken.has(node)
-    }
-
-    pub fn on(&self, node: u32) -> u32 {
-        if !self.is_on(node) {
-            return 0;
-        }
-        self.held.iter().find(|(held, _)| *held == node).map_or(0, |(_, count)| *count)
+        Self { nodes: Counts::none(nodes), zones: vec![0; zones] }
     }
 
     pub fn in_zone(&self, zone: u32) -> u32 {
         self.zones[zone as usize]
     }
 
-    /// The nodes that hold some, with how many.
-    pub fn held(&self) -> &[(u32, u32)] {
-        &self.held
-    }
-
     pub fn add(&mut self, node: u32, zone: u32) {
         self.zones[zone as usize] += 1;
-        if self.is_on(node) {
-            self.held.iter_mut().filter(|(held, _)| *held == node).for_each(|(_, count)| *count += 1);
-        } else {
-            self.taken.set(node, true);
-            self.held.push((node, 1));
-        }
+        self.nodes.add(node);
     }
 
     pub fn remove(&mut self, node: u32, zone: u32) {
         self.zones[zone as usize] -= 1;
-        if let Some(at) = self.held.iter().position(|(held, _)| *held == node) {
-            self.held[at].1 -= 1;
-            if self.held[at].1 == 0 {
-                self.held.swap_remove(at);
-                self.taken.set(node, false);
-            }
-        }
+        self.nodes.remove(node);
     }
 }
 
@@ -63,19 +82,18 @@ impl Spread {
 #[derive(Debug, Clone)]
 pub(super) struct Limit {
     pub most: u32,
-    counts: Spread,
-    /// Nodes that hold as many as they may.
-    full: Bits,
-    pub full_count: u32,
+    counts: Counts,
+    /// Nodes that hold as many as they may, or more.
+    pub full: u32,
 }
 
 impl Limit {
     pub fn new(most: u32, nodes: usize) -> Self {
-        Self { most, counts: Spread::new(nodes, 1), full: Bits::none(nodes), full_count: 0 }
+        Self { most, counts: Counts::none(nodes), full: 0 }
     }
 
     pub fn is_full(&self, node: u32) -> bool {
-        self.full.has(node)
+        self.counts.has(node) && self.on(node) >= self.most
     }
 
     pub fn on(&self, node: u32) -> u32 {
@@ -83,18 +101,12 @@ impl Limit {
     }
 
     pub fn add(&mut self, node: u32) {
-        self.counts.add(node, 0);
-        self.note(node);
+        self.counts.add(node);
+        self.full += u32::from(self.on(node) == self.most);
     }
 
     pub fn remove(&mut self, node: u32) {
-        self.counts.remove(node, 0);
-        self.note(node);
-    }
-
-    fn note(&mut self, node: u32) {
-        let (was, is) = (self.full.has(node), self.counts.on(node) >= self.most);
-        self.full.set(node, is);
-        self.full_count = self.full_count + u32::from(is) - u32::from(was);
+        self.full -= u32::from(self.on(node) == self.most);
+        self.counts.remove(node);
     }
 }

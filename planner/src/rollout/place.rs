@@ -43,13 +43,12 @@ fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
         let mut nodes = Nodes::new(&desired.nodes, &standings.nodes[..standings.recorded]);
         let mut last: Option<(&Instance, (MiB, Option<Cpu>))> = None;
         // Memory is reserved until the container is gone, drain included.
-        for standing in standings.all().iter().filter(|standing| !standing.is_gone()) {
-            let instance = standing.instance;
+        for (instance, node) in standings.present() {
             let size = match last {
                 Some((other, size)) if other.release == instance.release && other.app == instance.app => size,
                 _ => desired.spec(&instance.app, instance.release).map_or((MiB(0), None), |spec| (spec.memory, spec.cpu)),
             };
-            nodes.reserve(standing.node, size.0, size.1);
+            nodes.reserve(node, size.0, size.1);
             last = Some((instance, size));
         }
         nodes.open();
@@ -63,7 +62,6 @@ fn ask(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> O
     let stands: Vec<Stands> = pass
         .standings
         .of(name)
-        .iter()
         .filter(|standing| !standing.is_gone())
         .map(|standing| Stands {
             node: standing.node,
