@@ -238,7 +238,7 @@ fn a_manifest_with_a_mistake_is_quoted_at_its_place() {
         &["deploy"],
         expect![[r#"
             --- stderr
-            error: dinp.toml, line 2, column 2: unknown field `scale`, expected one of `schema`, `name`, `artifact`, `run`, `health`, `deploy`, `env`
+            error: dinp.toml, line 2, column 2: unknown field `scale`, expected one of `schema`, `name`, `artifact`, `run`, `health`, `deploy`, `placement`, `env`
                 2 | [scale]
                   |  ^
               try:  `scale` is not in this version; remove it
