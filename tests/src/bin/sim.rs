@@ -167,7 +167,7 @@ fn listed(seeds: &[u64]) -> String {
 
 /// Runs a seed; one that fails is run again for its timeline, and some are run twice to see that a seed is a run.
 fn checked(seed: u64, args: &Args) -> Outcome {
-    let twice = seed % TWICE_ONE_IN == 0;
+    let twice = seed.is_multiple_of(TWICE_ONE_IN);
     let detail = if twice { Detail::Hash } else { Detail::Count };
     let mut outcome = run(seed, args.hours, None, detail);
     if let Some(violation) = &outcome.violation {

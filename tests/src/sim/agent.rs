@@ -263,7 +263,7 @@ impl World {
             Err(refusal) => {
                 crate::say!(self.k, self.nodes[n], "refuses: {refusal}");
                 let epoch = gate.highest().epoch;
-                self.to_server(n, server, super::event::ServerEvent::Refused { node: n, link, epoch });
+                self.tell_server(n, server, super::event::ServerEvent::Refused { node: n, link, epoch });
             }
         }
     }

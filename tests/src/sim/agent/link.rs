@@ -55,7 +55,7 @@ impl World {
             highest: agent.highest().cloned(),
         };
         let life = agent.life;
-        self.to_server(n, server, ServerEvent::Hello { node: n, link, hello: Box::new(hello) });
+        self.tell_server(n, server, ServerEvent::Hello { node: n, link, hello: Box::new(hello) });
         // A process that is not there refuses at once; anything else takes its time.
         let patience = if self.servers[server].up { OPEN_WITHIN } else { 5 };
         self.k.after(patience, Event::Node(n, life, NodeEvent::Unwelcome { server, link }));
@@ -155,7 +155,7 @@ impl World {
         if now - session.heard >= SILENT_MAX {
             return self.session_ends(n, server, link);
         }
-        self.to_server(n, server, ServerEvent::Ping { node: n, link });
+        self.tell_server(n, server, ServerEvent::Ping { node: n, link });
         let life = self.nodes[n].life;
         self.k.after(PING_EVERY, Event::Node(n, life, NodeEvent::PingDue { server, link }));
     }
@@ -183,10 +183,10 @@ impl World {
 
     fn send_report(&mut self, n: usize, server: usize, report: Report) {
         let Some(link) = self.nodes[n].links[server].open.as_ref().map(|session| session.id) else { return };
-        self.to_server(n, server, ServerEvent::Report { node: n, link, report: Box::new(report) });
+        self.tell_server(n, server, ServerEvent::Report { node: n, link, report: Box::new(report) });
     }
 
-    pub(super) fn to_server(&mut self, n: usize, server: usize, event: ServerEvent) {
+    pub(super) fn tell_server(&mut self, n: usize, server: usize, event: ServerEvent) {
         let life = self.servers[server].life;
         self.k.send(Place::Node(n), Place::Server(server), Event::Server(server, life, event));
     }

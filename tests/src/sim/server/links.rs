@@ -32,7 +32,7 @@ impl World {
         let (before, heard) = before.map_or((None, clock), |(heard, reports)| (Some(reports), heard));
         let (reports, anew) = Reports::greeted(before, hello);
         server.reports.insert(hello.node.clone(), (if anew { clock } else { heard }, reports));
-        self.to_node(s, node, NodeEvent::Welcome { server: s, link });
+        self.tell_node(s, node, NodeEvent::Welcome { server: s, link });
         self.nudge(s);
     }
 
@@ -54,7 +54,7 @@ impl World {
 
     pub(super) fn ping(&mut self, s: usize, node: usize, link: u64) {
         if self.hear(s, node, link) {
-            self.to_node(s, node, NodeEvent::Pong { server: s, link });
+            self.tell_node(s, node, NodeEvent::Pong { server: s, link });
         }
     }
 
@@ -68,10 +68,10 @@ impl World {
 
     /// The agent learns that its connection is gone, if the network lets it.
     pub(super) fn close_link(&mut self, s: usize, node: usize, link: u64) {
-        self.to_node(s, node, NodeEvent::Closed { server: s, link });
+        self.tell_node(s, node, NodeEvent::Closed { server: s, link });
     }
 
-    fn to_node(&mut self, s: usize, node: usize, event: NodeEvent) {
+    fn tell_node(&mut self, s: usize, node: usize, event: NodeEvent) {
         let life = self.nodes[node].life;
         self.k.send(Place::Server(s), Place::Node(node), Event::Node(node, life, event));
     }
