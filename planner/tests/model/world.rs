@@ -257,19 +257,7 @@ impl World {
                 self.store.execute(&statement, settings)?;
             }
             Action::Load(at) => pass::load(&mut self.servers[at], &self.store),
-            Action::Decide { server, more } => {
-                if settings.commits == Answers::AtOnce {
-                    pass::load(&mut self.servers[server], &self.store);
-                }
-                pass::decide(&mut self.servers[server], more, settings)?;
-                if settings.commits == Answers::AtOnce {
-                    pass::execute(&mut self.servers[server], &mut self.store, settings)?;
-                    pass::answered(&mut self.servers[server]);
-                }
-                if self.receivers.is_empty() {
-                    pass::told(&mut self.servers[server]);
-                }
-            }
+            Action::Decide { server, more } => return self.decide(server, more, settings),
             Action::ExecuteCommit(at) => return pass::execute(&mut self.servers[at], &mut self.store, settings),
             Action::CommitAnswered(at) => pass::answered(&mut self.servers[at]),
             Action::GiveUpCommit { server, late } => {
@@ -294,6 +282,23 @@ impl World {
                 self.behind = Some(self.store.clone());
             }
             Action::FailOver => self.store = self.behind.take().unwrap_or_else(Database::new),
+        }
+        Ok(())
+    }
+
+    /// Where commits are answered at once, the whole pass is one step.
+    fn decide(&mut self, at: usize, more: bool, settings: &Settings) -> Result<(), String> {
+        let server = &mut self.servers[at];
+        if settings.commits == Answers::AtOnce {
+            pass::load(server, &self.store);
+        }
+        pass::decide(server, more, settings)?;
+        if settings.commits == Answers::AtOnce {
+            pass::execute(server, &mut self.store, settings)?;
+            pass::answered(server);
+        }
+        if self.receivers.is_empty() {
+            pass::told(server);
         }
         Ok(())
     }
