@@ -221,6 +221,15 @@ impl Docker {
         Answer::Done(String::new())
     }
 
+    /// Whether a signal finds a process to take it.
+    pub fn signal(&self, id: &str) -> Answer {
+        match self.boxes.get(id) {
+            None => Answer::Missing("no such container"),
+            Some(found) if found.runs() => Answer::Done(String::new()),
+            Some(_) => Answer::Conflict("it does not run"),
+        }
+    }
+
     /// Ends a running container; answers whose it was.
     pub fn end(&mut self, id: &str, code: i64, now: Ms) -> Option<News> {
         let found = self.boxes.get_mut(id).filter(|found| found.state == ContainerState::Running)?;

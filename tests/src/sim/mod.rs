@@ -4,23 +4,24 @@
 //! [`run`] runs one; `src/bin/sim.rs` runs many. [`invariants`] holds the promises, [`planted`] the bugs they must catch.
 
 mod agent;
-mod docker;
+pub mod docker;
 mod event;
 mod faults;
 pub mod invariants;
 mod kernel;
-mod names;
+pub mod names;
 mod net;
 mod people;
 pub mod planted;
-mod redis;
+pub mod redis;
 mod router;
 mod server;
 mod setting;
-mod store;
+pub mod store;
 pub mod trace;
 mod world;
 
+pub use event::RedisAnswer;
 pub use invariants::{Counts, Violation};
 pub use kernel::Ms;
 pub use planted::Planted;

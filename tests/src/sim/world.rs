@@ -239,10 +239,8 @@ impl World {
     }
 
     fn signal(&mut self, n: usize, id: &str, kill: bool) -> Answer {
-        let Some(found) = self.docker[n].boxes.get(id) else { return Answer::Missing("no such container") };
-        if !found.runs() {
-            return Answer::Conflict("it does not run");
-        }
+        let answer = self.docker[n].signal(id);
+        let Some(found) = self.docker[n].boxes.get(id).filter(|found| found.runs()) else { return answer };
         let (run, stubborn) = (found.run, matches!(found.behaviour, Behaviour::Stubborn(_)));
         crate::say!(self.k, self.nodes[n], "{} is sent {}", found.name, if kill { "SIGKILL" } else { "SIGTERM" });
         self.watch_signal(n, id, kill);
@@ -253,7 +251,7 @@ impl World {
             let event = DockerEvent::Ends { container: id.to_owned(), run, code: 143 };
             self.k.after(delay, Event::Docker(n, self.engines[n], event));
         }
-        Answer::Done(String::new())
+        answer
     }
 
     /// Whether a short question of a server gets its answer now.
