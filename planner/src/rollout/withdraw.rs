@@ -47,7 +47,14 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     };
     let mut victims = old.clone();
     victims.sort_by_cached_key(|member| rank(member));
+    let mut taking = new.iter().copied().chain(old.iter().copied()).filter(|member| takes_traffic(pass, member)).count();
     for member in victims.into_iter().take(may_go) {
+        let takes = usize::from(takes_traffic(pass, member));
+        // A new leader knows of nobody yet: what may serve goes only while so many others are known to.
+        if member.bucket.serves() && taking - takes < target.floor as usize {
+            break;
+        }
+        taking -= takes;
         one(pass, member, format!("replaced by {by}"));
     }
     if may_go < old.len() && new.iter().any(|member| member.bucket.serves()) {
