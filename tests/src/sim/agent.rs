@@ -53,7 +53,7 @@ pub struct Agent {
     table: disk::Saver<Addresses>,
     level: disk::Saver<Assignments>,
     relist: observe::Relist,
-    facts: NodeFacts,
+    pub facts: NodeFacts,
     tick: u64,
     tick_at: Option<Ms>,
     /// When a leader's word last counted, in this life.
@@ -65,11 +65,11 @@ pub struct Agent {
 impl Agent {
     pub fn new(index: usize, kernel: &Kernel) -> Self {
         let setting = &kernel.setting;
-        let capacity = Capacity { memory: setting.memory, cpus: 2, addresses: 0 };
+        let capacity = Capacity { memory: setting.memory, cpus: setting.cpus, addresses: 0 };
         let facts = NodeFacts {
             capacity,
-            labels: BTreeMap::new(),
-            zone: "default".to_owned(),
+            labels: setting.asks.labels(index),
+            zone: setting.asks.zone(index),
             version: "sim".to_owned(),
             docker: Ok("sim".to_owned()),
             disk_free: 1,

@@ -4,10 +4,12 @@
 
 use std::rc::Rc;
 
+use dinp_common::build::BuildId;
 use dinp_common::fence::{Fence, LeaseRow};
 use dinp_common::instance::InstanceId;
 use dinp_common::name::RouterId;
 use dinp_common::plan::{Change, Desired};
+use dinp_common::release::RunSpec;
 use dinp_common::route::{RouteUpdate, RouterStatus, TableCert};
 use dinp_common::wire::{Assignments, Hello, Report};
 use dinp_planner::agent::addresses::Addresses;
@@ -31,6 +33,8 @@ pub enum Event {
     Redis(RedisCall),
     /// Somebody wants something.
     People,
+    /// A builder is done with what has to be built first.
+    Built(BuildId, Box<RunSpec>),
     Fault,
     Mend(Mend),
     /// A promise about what comes after something.

@@ -1,6 +1,7 @@
 //! What goes wrong, and how it ends.
 
 use dinp_common::name::RouterId;
+use dinp_common::node::NodeUse;
 use dinp_planner::agent::ContainerState;
 use dinp_planner::agent::container::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_RELEASE};
 
@@ -9,6 +10,7 @@ use super::kernel::{MINUTE, Ms, SECOND};
 use super::names;
 use super::net::Place;
 use super::redis::CertKey;
+use super::store::hold::Hold;
 use super::world::World;
 
 /// The end of something that went wrong.
@@ -454,7 +456,7 @@ impl World {
             let docker = &mut self.docker[n];
             (docker.hung, docker.down, docker.deaf) = (false, false, false);
             (docker.flaky_permille, docker.lists_permille) = (0, 0);
-            self.store.cordon(&names::node(n), false);
+            self.store.node_use(&names::node(n), NodeUse::Open);
             if !self.nodes[n].up {
                 self.start_agent(n);
             }
@@ -470,6 +472,10 @@ impl World {
             if !self.routers[r].up {
                 self.start_router(r);
             }
+        }
+        let paused: Vec<_> = self.store.tables.deploys.iter().map(|deploy| (deploy.app.clone(), deploy.number)).collect();
+        for (app, number) in paused {
+            self.store.hold(&app, number, Hold::Resume);
         }
         self.watch.calm_since = self.k.now;
         self.k.after(MINUTE, Event::Rest);

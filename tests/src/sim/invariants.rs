@@ -5,6 +5,7 @@
 mod decisions;
 mod engine;
 mod lease;
+mod places;
 mod rest;
 mod routes;
 mod strength;

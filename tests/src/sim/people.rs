@@ -1,18 +1,27 @@
 //! What people ask for, never more than the cluster can hold in the end.
 
+use std::collections::BTreeMap;
+
+use dinp_common::build::BuildId;
 use dinp_common::deploy::Strategy;
+use dinp_common::digest::{Digest, Image};
+use dinp_common::health::HealthCheck;
 use dinp_common::name::AppName;
-use dinp_common::release::ReleaseNo;
+use dinp_common::node::NodeUse;
+use dinp_common::release::{ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 
 use super::docker::Behaviour;
 use super::event::Event;
+use super::kernel::{Ms, SECOND};
 use super::names;
+use super::setting::LARGEST_MIB;
+use super::store::hold::Hold;
 use super::store::wishes::Wish;
 use super::world::World;
 
-/// The largest instance, by which the room is counted.
-const LARGEST: u64 = 256;
+/// After this pause somebody asks again, where the store did not answer.
+const AGAIN_AFTER: Ms = SECOND;
 
 impl World {
     pub(super) fn people(&mut self) {
@@ -27,44 +36,86 @@ impl World {
         if self.store.down || self.store.hung {
             return;
         }
-        let app =
-            if first { names::app(self.store.tables.apps.len()) } else { names::app(self.k.rng.usize(..self.k.setting.apps)) };
-        if !first && self.k.chance(40) {
-            let node = names::node(self.k.rng.usize(..self.k.setting.nodes));
-            let cordoned = self.k.rng.bool();
-            self.store.cordon(&node, cordoned);
-            crate::say!(self.k, "people", "cordon {node}: {cordoned}");
-        } else {
-            self.wish(&app);
+        match self.k.rng.u32(..1000) {
+            _ if first => self.wish(self.store.tables.apps.len()),
+            ..60 => self.use_node(),
+            60..200 if !self.store.tables.deploys.is_empty() => self.hold(),
+            _ => {
+                let app = self.k.rng.usize(..self.k.setting.apps);
+                self.wish(app);
+            }
         }
         let s = self.k.rng.usize(..self.servers.len());
         self.nudge(s);
     }
 
-    fn wish(&mut self, app: &AppName) {
-        let wish = self.draw(app);
-        if !self.fits(app, &wish) {
+    fn use_node(&mut self) {
+        let node = names::node(self.k.rng.usize(..self.k.setting.nodes));
+        let wanted = [NodeUse::Open, NodeUse::Open, NodeUse::Cordoned, NodeUse::Draining][self.k.rng.usize(..4)];
+        crate::say!(self.k, "people", "{node} is {wanted:?}");
+        self.store.node_use(&node, wanted);
+    }
+
+    fn hold(&mut self) {
+        let deploy = &self.store.tables.deploys[self.k.rng.usize(..self.store.tables.deploys.len())];
+        let (app, number, paused) = (deploy.app.clone(), deploy.number, deploy.paused.is_some());
+        let hold = match self.k.rng.u32(..10) {
+            ..3 => Hold::Cancel,
+            _ if paused => Hold::Resume,
+            _ => Hold::Pause,
+        };
+        let done = self.store.hold(&app, number, hold);
+        crate::say!(self.k, "people", "{app} {number}: {hold:?}, done {done}");
+    }
+
+    fn wish(&mut self, number: usize) {
+        let app = names::app(number);
+        let wish = self.draw(number, &app);
+        if !self.fits(&app, &wish) {
             return;
         }
         let deadline = self.k.setting.deploy_deadline;
-        let Some(deploy) = self.store.begin(app, &wish, deadline) else { return };
+        let Some(deploy) = self.store.begin(&app, &wish, deadline) else { return };
         crate::say!(self.k, "people", "{app} {}: {wish:?}", deploy.number);
+        if let (Some(build), Wish::Release { spec, built: true, .. }) = (deploy.build, wish.clone()) {
+            // A builder may die with it, and nobody hears of it again.
+            let lasts = if self.k.chance(50) { Ms::MAX / 4 } else { self.k.between(200, 60_000) };
+            return self.k.after(lasts, Event::Built(build, Box::new(spec)));
+        }
         if let (Wish::Release { .. } | Wish::Rollback(_), Some(to)) = (&wish, deploy.to) {
             let behaviour = match wish {
                 Wish::Rollback(old) => self.behaviours.get(&(app.clone(), old)).copied(),
                 _ => None,
             };
-            let behaviour = behaviour.unwrap_or_else(|| self.draw_behaviour());
-            crate::say!(self.k, "people", "{app} {to} is {behaviour:?}");
-            self.behaviours.insert((app.clone(), to), behaviour);
+            self.behaves(app, to, behaviour);
         }
     }
 
-    fn draw(&mut self, app: &AppName) -> Wish {
+    fn behaves(&mut self, app: AppName, release: ReleaseNo, behaviour: Option<Behaviour>) {
+        let behaviour = behaviour.unwrap_or_else(|| self.draw_behaviour());
+        crate::say!(self.k, "people", "{app} {release} is {behaviour:?}");
+        self.behaviours.insert((app, release), behaviour);
+    }
+
+    /// A builder has an image, or cannot make one.
+    pub(super) fn built(&mut self, build: BuildId, spec: Box<RunSpec>) {
+        if self.store.down || self.store.hung {
+            return self.k.after(AGAIN_AFTER, Event::Built(build, spec));
+        }
+        if self.k.setting.bad_releases && self.k.chance(150) {
+            self.store.build_failed(build);
+        } else if let Some((app, to)) = self.store.build_succeeded(build, *spec) {
+            self.behaves(app, to, None);
+        }
+        let s = self.k.rng.usize(..self.servers.len());
+        self.nudge(s);
+    }
+
+    fn draw(&mut self, number: usize, app: &AppName) -> Wish {
         let live = self.store.tables.app(app).filter(|app| !app.deleted).and_then(|app| app.live);
-        let most = self.k.setting.instances;
+        let most = self.k.setting.most_of(number);
         let roll = self.k.rng.u32(..100);
-        let Some(live) = live.filter(|_| roll >= 40) else { return self.draw_release() };
+        let Some(live) = live.filter(|_| roll >= 40) else { return self.draw_release(number) };
         match roll {
             40..60 => Wish::Scale(self.k.rng.u32(1..=most)),
             60..72 => Wish::Restart,
@@ -72,16 +123,29 @@ impl World {
             80..86 => Wish::Stop,
             86..94 => Wish::Start,
             94..97 => Wish::Delete,
-            _ => self.draw_release(),
+            _ => self.draw_release(number),
         }
     }
 
-    fn draw_release(&mut self) -> Wish {
+    fn draw_release(&mut self, number: usize) -> Wish {
+        let setting = &self.k.setting;
+        let (rng, asks) = (&mut self.k.rng, &setting.asks);
+        let spec = RunSpec {
+            image: Image { config: Digest::from_sha256([1; 32]), manifest: None, name: "image".into(), bytes: 0 },
+            env: BTreeMap::new(),
+            memory: MiB(*[64, 128, LARGEST_MIB].get(rng.usize(..3)).unwrap_or(&LARGEST_MIB)),
+            cpu: asks.draw_cpu(rng),
+            placement: asks.draw_placement(rng, number),
+            port: 8080,
+            health: HealthCheck::Tcp,
+            command: None,
+            stop_grace_seconds: rng.u32(1..=12),
+        };
         Wish::Release {
-            instances: self.k.rng.u32(1..=self.k.setting.instances),
-            memory: MiB(*[64, 128, LARGEST].get(self.k.rng.usize(..3)).unwrap_or(&LARGEST)),
-            strategy: if self.k.chance(120) { Strategy::Recreate } else { Strategy::Rolling },
-            stop_grace_seconds: self.k.rng.u32(1..=12),
+            instances: rng.u32(1..=setting.most_of(number)),
+            spec,
+            strategy: if rng.u32(..1000) < 120 { Strategy::Recreate } else { Strategy::Rolling },
+            built: rng.u32(..1000) < 200,
         }
     }
 
@@ -99,16 +163,16 @@ impl World {
         }
     }
 
-    /// Half of what all nodes can hold is never asked for: the rest is for rollouts, drains and lost nodes.
+    /// What is asked for always has its place in the end.
     fn fits(&self, app: &AppName, wish: &Wish) -> bool {
-        let setting = &self.k.setting;
-        let a_node = u64::from(setting.addresses).min(setting.memory.0 / LARGEST);
-        let room = (a_node * setting.nodes as u64 / 2).max(1);
-        let others = self.store.tables.apps.iter().filter(|other| other.name != *app).map(|other| u64::from(other.instances));
+        // A deploy that is cancelled gives back what was wanted before.
+        let before = |app| self.store.tables.deploy(app)?.before.map(|before| before.instances);
+        let others = self.store.tables.apps.iter().filter(|other| other.name != *app);
+        let others = others.map(|other| u64::from(other.instances.max(before(&other.name).unwrap_or(0))));
         let wanted = match wish {
             Wish::Release { instances, .. } | Wish::Scale(instances) => *instances,
             Wish::Restart | Wish::Rollback(_) | Wish::Stop | Wish::Start | Wish::Delete => return true,
         };
-        others.sum::<u64>() + u64::from(wanted) <= room
+        others.sum::<u64>() + u64::from(wanted) <= self.k.setting.room()
     }
 }

@@ -1,7 +1,12 @@
 //! What a seed draws before its run begins: how large the world is, how bad, and by which numbers it is run.
 
+mod asks;
+mod policy;
+
 use dinp_common::size::MiB;
 use dinp_planner::policy::Policy;
+
+pub use asks::{Asks, LARGEST_MIB, meets};
 
 use super::kernel::{MINUTE, Ms};
 
@@ -18,8 +23,12 @@ pub struct Setting {
     /// Instances an app wants at most.
     pub instances: u32,
     pub memory: MiB,
+    /// Processors of each node.
+    pub cpus: u32,
     /// Addresses each node can give out.
     pub addresses: u32,
+    /// What releases ask of nodes.
+    pub asks: Asks,
     pub policy: Policy,
     pub net: NetSetting,
     pub faults: FaultSetting,
@@ -66,6 +75,7 @@ impl Setting {
         let nodes = if large { rng.usize(8..=50) } else { 1 + rng.usize(0..5).min(rng.usize(0..6)) };
         let apps = if large { rng.usize(30..=200) } else { 1 + rng.usize(0..8).min(rng.usize(0..12)) };
         let quiet = rng.u32(0..10) == 0;
+        let asks = Asks::draw(&mut rng, nodes, apps);
         let active = hours.map_or_else(|| rng.u64(27 * MINUTE..=33 * MINUTE), |hours| (hours * 60.0 * MINUTE as f64) as Ms);
         Self {
             seed,
@@ -75,8 +85,10 @@ impl Setting {
             apps,
             instances: if large { 6 } else { *pick(&mut rng, &[1, 2, 3, 5, 8]) },
             memory: MiB(*pick(&mut rng, &[2_048, 4_096, 16_384])),
+            cpus: *pick(&mut rng, &[2, 4]),
             addresses: *pick(&mut rng, &[12, 40, 200]),
-            policy: policy(&mut rng),
+            asks,
+            policy: policy::draw(&mut rng),
             net: net(&mut rng, quiet),
             faults: faults(&mut rng, quiet),
             wish_every: if large { rng.u64(2_000..=6_000) } else { rng.u64(10_000..=90_000) },
@@ -96,29 +108,6 @@ impl Setting {
 
 fn pick<'a, T>(rng: &mut fastrand::Rng, from: &'a [T]) -> &'a T {
     &from[rng.usize(..from.len())]
-}
-
-fn policy(rng: &mut fastrand::Rng) -> Policy {
-    let usual = Policy::default();
-    if rng.u32(0..3) == 0 {
-        return usual;
-    }
-    let suspect_after_ms = rng.u64(2_500..=5_000);
-    Policy {
-        suspect_after_ms,
-        lost_after_ms: suspect_after_ms + rng.u64(7_500..=20_000),
-        mass_loss_percent: rng.u32(34..=75),
-        router_silent_after_ms: rng.u64(2_500..=6_000),
-        surge_percent: *pick(rng, &[10, 25, 50, 100]),
-        start_grace_ms: rng.u64(20_000..=90_000),
-        hung_start_ms: rng.u64(100_000..=300_000),
-        failed_starts: rng.u32(1..=4),
-        unhealthy_grace_ms: rng.u64(5_000..=20_000),
-        drain_grace_ms: rng.u64(5_000..=40_000),
-        backoff_first_ms: rng.u64(500..=3_000),
-        backoff_most_ms: rng.u64(60_000..=300_000),
-        ..usual
-    }
 }
 
 fn net(rng: &mut fastrand::Rng, quiet: bool) -> NetSetting {

@@ -1,13 +1,16 @@
 //! The simulated database: one serialisable transaction at a time, and the rules of the store's SQL.
 
+mod build;
+mod history;
+pub mod hold;
 pub mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dinp_common::deploy::Deploy;
+use dinp_common::deploy::{Deploy, DeployState};
 use dinp_common::fence::{Fence, LeaseRow};
 use dinp_common::name::{AppName, NodeName, RouterId};
-use dinp_common::node::Node;
+use dinp_common::node::{Node, NodeUse};
 use dinp_common::plan::{Change, Desired};
 use dinp_planner::apply::apply;
 
@@ -22,14 +25,15 @@ pub struct Store {
     /// Holds every release there ever was; a load leaves out what nobody needs.
     pub tables: Desired,
     pub lease: LeaseRow,
-    /// The newest deploy of each app, whether it runs or not.
-    newest: BTreeMap<AppName, Deploy>,
+    /// The last deploy of each app that has ended.
+    ended: BTreeMap<AppName, Deploy>,
     /// It refuses everything at once.
     pub down: bool,
     /// It answers nothing.
     pub hung: bool,
     /// Milliseconds every call takes longer.
     pub slow: Ms,
+    last_build: u32,
     /// A transaction that is being committed holds the lease's row until then.
     pub locked_until: Ms,
     copy: Option<Box<Copy>>,
@@ -39,7 +43,7 @@ pub struct Store {
 struct Copy {
     tables: Desired,
     lease: LeaseRow,
-    newest: BTreeMap<AppName, Deploy>,
+    ended: BTreeMap<AppName, Deploy>,
 }
 
 /// Another server leads, so a transaction was not made.
@@ -51,10 +55,11 @@ impl Default for Store {
         Self {
             tables: Desired { next_instance: 1, ..Desired::default() },
             lease: LeaseRow { epoch: 0, holder: String::new(), counter: LeaseRow::RELEASED },
-            newest: BTreeMap::new(),
+            ended: BTreeMap::new(),
             down: false,
             hung: false,
             slow: 0,
+            last_build: 0,
             locked_until: 0,
             copy: None,
         }
@@ -134,21 +139,30 @@ impl Store {
             }
             Change::Prove { instance, .. } => tables.instances.iter().any(|other| other.id == *instance && !other.proven),
             Change::Live { app, release, generation } => {
-                self.newest.get(app).is_some_and(|deploy| deploy.to == Some(*release) && deploy.generation == *generation)
+                let leads_here = |deploy: &Deploy| {
+                    (deploy.to, deploy.generation) == (Some(*release), *generation) && deploy.state != DeployState::Cancelled
+                };
+                self.newest(app).is_some_and(leads_here)
             }
+            Change::Finish { app, deploy, .. } => tables.deploy(app).is_some_and(|running| running.number == *deploy),
             Change::Erase { app } => tables.app(app).is_some_and(|app| app.deleted) && tables.instances_of(app).next().is_none(),
             _ => true,
         }
     }
 
+    /// The newest deploy of an app, whether it runs or not.
+    fn newest(&self, app: &AppName) -> Option<&Deploy> {
+        self.tables.deploy(app).or_else(|| self.ended.get(app))
+    }
+
     fn note_end(&mut self, change: &Change) {
         match change {
-            Change::Finish { app, deploy, state, .. } => {
-                if let Some(newest) = self.newest.get_mut(app).filter(|newest| newest.number == *deploy) {
-                    newest.state = *state;
+            Change::Finish { app, state, .. } => {
+                if let Some(running) = self.tables.deploy(app) {
+                    self.ended.insert(app.clone(), Deploy { state: *state, ..running.clone() });
                 }
             }
-            Change::Erase { app } => drop(self.newest.remove(app)),
+            Change::Erase { app } => drop(self.ended.remove(app)),
             _ => {}
         }
     }
@@ -157,6 +171,17 @@ impl Store {
         if let Err(at) = self.tables.nodes.binary_search_by(|other| other.name.cmp(node)) {
             self.tables.nodes.insert(at, Node { name: node.clone(), cordoned: false, draining: false });
         }
+    }
+
+    /// What people use a node for; false if no such node has joined.
+    pub fn node_use(&mut self, node: &NodeName, wanted: NodeUse) -> bool {
+        let Some(found) = self.tables.nodes.iter_mut().find(|other| other.name == *node) else { return false };
+        (found.cordoned, found.draining) = match wanted {
+            NodeUse::Open => (false, false),
+            NodeUse::Cordoned => (true, false),
+            NodeUse::Draining => (true, true),
+        };
+        true
     }
 
     pub fn record_router(&mut self, router: &RouterId) {
@@ -171,7 +196,7 @@ impl Store {
 
     /// From here on, everything is only on the master.
     pub fn fall_behind(&mut self) {
-        let copy = Copy { tables: self.tables.clone(), lease: self.lease.clone(), newest: self.newest.clone() };
+        let copy = Copy { tables: self.tables.clone(), lease: self.lease.clone(), ended: self.ended.clone() };
         self.copy = Some(Box::new(copy));
     }
 
@@ -180,7 +205,7 @@ impl Store {
     pub fn fail_over(&mut self) {
         let Some(copy) = self.copy.take() else { return };
         let (highest, next) = (self.lease.epoch, self.tables.next_instance);
-        (self.tables, self.lease, self.newest) = (copy.tables, copy.lease, copy.newest);
+        (self.tables, self.lease, self.ended) = (copy.tables, copy.lease, copy.ended);
         self.lease = LeaseRow { epoch: highest + JUMP, holder: String::new(), counter: LeaseRow::RELEASED };
         self.tables.next_instance = next + JUMP;
     }

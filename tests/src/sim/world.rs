@@ -126,6 +126,7 @@ impl World {
             Event::Store(call) => self.store_call(call),
             Event::Redis(call) => self.redis_call(call),
             Event::People => self.people(),
+            Event::Built(build, spec) => self.built(build, spec),
             Event::Fault => self.fault(),
             Event::Mend(mend) => self.mend(mend),
             Event::Later(later) => self.watch_later(later),

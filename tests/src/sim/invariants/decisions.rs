@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use dinp_common::deploy::DeployPhase;
 use dinp_common::fence::Fence;
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
+use dinp_common::name::NodeName;
 use dinp_common::plan::Change;
-use dinp_common::size::MiB;
 
 use super::{Placed, World};
 use crate::sim::kernel::{Ms, SECOND};
@@ -34,7 +35,7 @@ impl World {
         }
         self.one_decision_each(changes);
         self.only_time_that_passed(changes, data);
-        self.nothing_is_oversold(changes);
+        self.places_are_good(changes, data);
         self.back_off_is_kept(changes, data);
         self.good_releases_start_fresh(changes);
         self.brake_holds(changes, data);
@@ -112,37 +113,16 @@ impl World {
                         return self.broken("16 (only elapsed time decides)", what);
                     }
                     let ends = changes.iter().any(|change| matches!(change, Change::Finish { app: other, .. } if other == app));
-                    if *spent_ms > before.deadline_ms + DEADLINE_SLACK && !ends {
-                        let what = format!("deploy {deploy} of {app} runs {spent_ms} ms of {}", before.deadline_ms);
+                    let deadline_ms = match before.phase {
+                        DeployPhase::Build => self.k.setting.policy.build_deadline_ms,
+                        DeployPhase::Rollout => before.deadline_ms,
+                    };
+                    if *spent_ms > deadline_ms + DEADLINE_SLACK && !ends {
+                        let what = format!("deploy {deploy} of {app} runs {spent_ms} ms of {deadline_ms}");
                         return self.broken("2 (no deploy is ever stuck)", what);
                     }
                 }
                 _ => {}
-            }
-        }
-    }
-
-    /// Memory is reserved until the container is gone.
-    fn nothing_is_oversold(&mut self, changes: &[Change]) {
-        let placed = changes.iter().filter_map(|change| match change {
-            Change::Place { instance, .. } => Some(instance),
-            _ => None,
-        });
-        let placed: Vec<&Instance> = placed.collect();
-        let nodes: BTreeSet<_> = placed.iter().map(|instance| &instance.node).collect();
-        for node in nodes {
-            let memory = |instance: &Instance| {
-                self.store.tables.spec(&instance.app, instance.release).map_or(MiB(0), |spec| spec.memory).0
-            };
-            let held = |instance: &&Instance| {
-                let there = self.vessel(&instance.id, &instance.node).is_some();
-                instance.node == *node && (there || instance.want == Want::Run)
-            };
-            let before: u64 = self.store.tables.instances.iter().filter(held).map(memory).sum();
-            let new: u64 = placed.iter().filter(|instance| instance.node == *node).map(|instance| memory(instance)).sum();
-            if before + new > self.k.setting.memory.0 {
-                let what = format!("{node} of {} holds {before} MiB and is given {new} MiB more", self.k.setting.memory);
-                return self.broken("reservations", what);
             }
         }
     }
@@ -239,12 +219,14 @@ impl World {
             if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
                 continue;
             }
+            let leaves = |node: &NodeName| data.desired.nodes.iter().any(|other| other.name == *node && other.draining);
             let steady = self.store.tables.instances_of(&app.name).filter(|other| {
                 let n = names::number(other.node.as_str());
                 let heard = self.servers[s].hears(n) || unheard;
                 other.want == Want::Run
                     && (Some(other.release), other.generation) == (app.live, app.generation)
                     && heard
+                    && !leaves(&other.node)
                     && self.serves_steadily(&other.id, &other.node, patience)
                     && self.node_is_well(n, s, if unheard { 0 } else { patience })
             });
