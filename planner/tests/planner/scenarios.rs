@@ -82,6 +82,7 @@ scenarios!(
     node_lost_while_its_instances_drain,
     node_lost_without_room_elsewhere_keeps_its_route,
     node_that_stutters_loses_nothing,
+    nobody_leaves_while_it_is_not_known_who_serves,
     old_instance_that_dies_during_a_rollout_is_replaced,
     one_silent_router_is_not_waited_for,
     paused_deploy_holds_and_goes_on,
