@@ -8,9 +8,9 @@
 mod asks;
 mod config;
 mod core;
-mod engine;
+pub mod engine;
 mod execute;
-mod exit;
+pub mod exit;
 mod facts;
 mod images;
 mod link;

@@ -30,4 +30,5 @@ mod run;
 mod state_dir;
 
 pub use config::Config;
+pub use feed::redis_table;
 pub use run::{run, run_until_signalled};

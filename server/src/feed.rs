@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 
-pub use redis::RedisFeed;
+pub use redis::{Answer as RedisAnswer, RedisFeed, Table as RedisTable};
 pub use socket::SocketFeed;
 
 /// One of the two ways. Both carry the same certified records.

@@ -10,6 +10,7 @@ use dinp_planner::table::TableRefusal;
 
 use crate::config::FeedAddress;
 use crate::keeper::Desk;
+pub use redis::table as redis_table;
 
 /// Milliseconds between two reports where nothing changes: below the second that servers count on.
 const REPORT_MS: u64 = 800;

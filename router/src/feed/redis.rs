@@ -96,12 +96,23 @@ async fn behind(connection: &mut MultiplexedConnection, desk: &Desk) -> anyhow::
     Ok(desk.at() != Some(cert.at()))
 }
 
-/// Reads the whole table, with its certificate, as of one moment.
+/// Reads the whole table and offers it.
 async fn load(connection: &mut MultiplexedConnection, desk: &Desk) -> anyhow::Result<()> {
+    let Some(table) = table(connection).await? else { return Ok(()) };
+    // The next poll tries again whatever came of it.
+    let _ = after(desk.offer(table).await?);
+    Ok(())
+}
+
+/// The whole table with its certificate, as of one moment; `None` where Redis has no certificate.
+///
+/// # Errors
+/// If Redis does not answer, or something among the keys is not ours.
+pub async fn table(connection: &mut MultiplexedConnection) -> anyhow::Result<Option<RouteUpdate>> {
     type Reply = (HashMap<Vec<u8>, Vec<u8>>, Option<Vec<u8>>);
     let read: Reply =
         redis::pipe().atomic().hgetall(ROUTES).get(CERT).query_async(connection).await.context("reading the table")?;
-    let (hash, Some(cert)) = read else { return Ok(()) };
+    let (hash, Some(cert)) = read else { return Ok(None) };
     let cert: TableCert = serde_json::from_slice(&cert).context("the certificate cannot be read")?;
     let routes = hash
         .iter()
@@ -111,9 +122,7 @@ async fn load(connection: &mut MultiplexedConnection, desk: &Desk) -> anyhow::Re
             Ok(route)
         })
         .collect::<anyhow::Result<Vec<Route>>>()?;
-    // The next poll tries again whatever came of it.
-    let _ = after(desk.offer(RouteUpdate::Full { cert, routes }).await?);
-    Ok(())
+    Ok(Some(RouteUpdate::Full { cert, routes }))
 }
 
 /// Takes changes from the stream as they come, from its present end on.

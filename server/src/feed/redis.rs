@@ -2,23 +2,24 @@
 //!
 //! The keys are those of [`redis_keys`].
 
+mod table;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use dinp_common::route::redis_keys::{CERT, CHANGE_FIELD, CHANGES, ROUTER, ROUTER_TTL_SECONDS, ROUTES, STATUS_CHANNEL};
-use dinp_common::route::{Route, RouteUpdate, RouterMessage, RouterStatus, TableVersion};
+use dinp_common::route::redis_keys::{ROUTER, ROUTER_TTL_SECONDS, STATUS_CHANNEL};
+use dinp_common::route::{RouteUpdate, RouterMessage, RouterStatus, TableVersion};
 use dinp_planner::table::Publisher;
 use futures_util::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Client, Script};
+use redis::{AsyncCommands, Client};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Hearing;
+pub use table::{Answer, Table};
 
-/// Steps kept for routers that look away for a moment; one that missed more reads the whole table.
-const CHANGES_KEPT: usize = 256;
 /// How long Redis may take for anything. A stalled Redis must not hold up a pass.
 const DEADLINE: Duration = Duration::from_millis(500);
 /// How often the table in Redis is compared with ours, so that a flushed Redis heals.
@@ -31,7 +32,7 @@ const STATUS_TTL: Duration = Duration::from_secs(ROUTER_TTL_SECONDS);
 pub struct RedisFeed {
     client: Client,
     connection: Option<ConnectionManager>,
-    script: Script,
+    table: Table,
     /// What Redis is known to hold.
     holds: Option<TableVersion>,
     verified: Option<Instant>,
@@ -46,8 +47,7 @@ impl RedisFeed {
     ) -> anyhow::Result<(Self, JoinHandle<anyhow::Result<()>>)> {
         let client = Client::open(url).context("the Redis address cannot be read")?;
         let task = tokio::spawn(hear(client.clone(), hearing.clone(), shutdown));
-        let script = Script::new(include_str!("apply.lua"));
-        Ok((Self { client, connection: None, script, holds: None, verified: None, hearing }, task))
+        Ok((Self { client, connection: None, table: Table::default(), holds: None, verified: None, hearing }, task))
     }
 
     pub(super) async fn publish(&mut self, update: Option<RouteUpdate>, publisher: &Publisher) {
@@ -78,9 +78,7 @@ impl RedisFeed {
                 return Ok(());
             }
         } else if self.holds == Some(publisher.at()) {
-            let (cert, count): (Option<String>, u64) =
-                redis::pipe().get(CERT).hlen(ROUTES).query_async(&mut connection).await.unwrap_or_default();
-            if cert == Some(serde_json::to_string(&publisher.cert())?) && count == publisher.cert().count {
+            if self.table.holds(&mut connection, &publisher.cert()).await? {
                 self.verified = Some(Instant::now());
                 return Ok(());
             }
@@ -102,32 +100,18 @@ impl RedisFeed {
         Ok(connection)
     }
 
-    /// Runs the script; `false` if the step does not fit what Redis holds.
+    /// Makes one step; `false` if it does not fit what Redis holds.
     async fn apply(&self, connection: &mut ConnectionManager, update: &RouteUpdate) -> anyhow::Result<bool> {
-        let cert = update.cert();
-        let (base, put, remove): (String, &[Route], &[_]) = match update {
-            RouteUpdate::Full { routes, .. } => (String::new(), routes, &[]),
-            RouteUpdate::Delta { base, put, remove, .. } => (format!("{}/{}", base.epoch, base.version), put, remove),
-        };
-        let mut call = self.script.prepare_invoke();
-        call.key(ROUTES).key(CERT).key(CHANGES);
-        call.arg(cert.fence.cluster.as_str()).arg(cert.fence.epoch).arg(&cert.fence.holder).arg(serde_json::to_string(cert)?);
-        call.arg(base).arg(serde_json::to_string(update)?).arg(CHANGES_KEPT).arg(CHANGE_FIELD).arg(remove.len());
-        for host in remove {
-            call.arg(host.as_str());
-        }
-        for route in put {
-            call.arg(route.host.as_str()).arg(serde_json::to_string(route)?);
-        }
-        let (outcome, what): (String, String) = call.invoke_async(connection).await?;
-        match outcome.as_str() {
-            "ok" => Ok(true),
-            "gap" => Ok(false),
-            "older" | "holder" => {
-                self.hearing.cluster.raise_epoch(what.parse().unwrap_or(0));
-                anyhow::bail!("Redis has seen epoch {what}, above or beside ours")
+        match self.table.apply(connection, update).await? {
+            Answer::Done => Ok(true),
+            Answer::Gap => Ok(false),
+            Answer::Older(epoch) => {
+                self.hearing.cluster.raise_epoch(epoch);
+                anyhow::bail!("Redis has seen epoch {epoch}, above or beside ours")
             }
-            _ => anyhow::bail!("Redis holds the routes of cluster {what}; give each cluster its own Redis database"),
+            Answer::Foreign(cluster) => {
+                anyhow::bail!("Redis holds the routes of cluster {cluster}; give each cluster its own Redis database")
+            }
         }
     }
 }
