@@ -39,6 +39,25 @@ pub struct App {
     pub created_at: String,
 }
 
+impl App {
+    /// An app nobody has deployed to yet, as the first wish for it finds it.
+    pub fn new(name: AppName, created_at: String) -> Self {
+        Self {
+            name,
+            team: TeamName::default_team(),
+            kind: AppKind::Web,
+            instances: 1,
+            stopped: false,
+            deleted: false,
+            live: None,
+            generation: 0,
+            revision: 0,
+            backoff: Backoff::default(),
+            created_at,
+        }
+    }
+}
+
 /// Crash back-off of the live release, as time already spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {

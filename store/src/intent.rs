@@ -2,13 +2,13 @@
 //! the caller hears of it.
 
 use dinp_common::api::Settings;
-use dinp_common::app::{App, AppKind, Backoff};
+use dinp_common::app::App;
 use dinp_common::build::BuildId;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::digest::Digest;
 use dinp_common::event::Severity;
 use dinp_common::kind::Kind;
-use dinp_common::name::{AppName, TeamName};
+use dinp_common::name::AppName;
 use dinp_common::plan::{Desired, Note};
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 
@@ -209,7 +209,7 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<(App, Opti
     }
     let before = stored.as_ref().map(|app| Wanted { instances: app.instances, stopped: app.stopped });
     let exists = stored.is_some();
-    let mut app = stored.unwrap_or_else(|| new_app(name));
+    let mut app = stored.unwrap_or_else(|| App::new(name.clone(), clock::now()));
     app.revision += 1;
     app.instances = intent.instances.unwrap_or(app.instances);
     app.stopped = intent.stopped.unwrap_or(app.stopped);
@@ -220,22 +220,6 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<(App, Opti
         session.app_insert(&app).await?;
     }
     Ok((app, before))
-}
-
-fn new_app(name: &AppName) -> App {
-    App {
-        name: name.clone(),
-        team: TeamName::default_team(),
-        kind: AppKind::Web,
-        instances: 1,
-        stopped: false,
-        deleted: false,
-        live: None,
-        generation: 0,
-        revision: 0,
-        backoff: Backoff::default(),
-        created_at: clock::now(),
-    }
 }
 
 async fn supersede(session: &mut Session, old: &Deploy, by: DeployNo, carried: bool) -> Result<(), StoreError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dinp_common::app::{App, AppKind, Backoff};
-use dinp_common::name::{AppName, TeamName};
+use dinp_common::app::App;
+use dinp_common::name::AppName;
 use dinp_common::plan::Desired;
 use dinp_common::release::ReleaseNo;
 use sqlx::any::AnyRow;
@@ -69,17 +69,5 @@ impl Refused {
 
 /// What stands for an app whose own record cannot be read. Nothing is decided by it.
 fn unread(name: AppName) -> App {
-    App {
-        name,
-        team: TeamName::default_team(),
-        kind: AppKind::Web,
-        instances: 0,
-        stopped: false,
-        deleted: false,
-        live: None,
-        generation: 0,
-        revision: 0,
-        backoff: Backoff::default(),
-        created_at: String::new(),
-    }
+    App { instances: 0, ..App::new(name, String::new()) }
 }

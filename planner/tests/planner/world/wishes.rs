@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dinp_common::app::{App, AppKind, Backoff};
+use dinp_common::app::App;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::health::HealthCheck;
-use dinp_common::name::{AppName, NodeName, TeamName};
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::Change;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
@@ -115,19 +115,7 @@ impl World {
 
     fn ensure_app(&mut self, name: &AppName) {
         if self.desired.app(name).is_none() {
-            self.desired.apps.push(App {
-                name: name.clone(),
-                team: TeamName::default_team(),
-                kind: AppKind::Web,
-                instances: 1,
-                stopped: false,
-                deleted: false,
-                live: None,
-                generation: 0,
-                revision: 1,
-                backoff: Backoff::default(),
-                created_at: String::new(),
-            });
+            self.desired.apps.push(App { revision: 1, ..App::new(name.clone(), String::new()) });
             self.desired.apps.sort_by(|a, b| a.name.cmp(&b.name));
         }
     }

@@ -1,8 +1,8 @@
 //! What people ask for, by the rules of `store/src/intent.rs`.
 
-use dinp_common::app::{App, AppKind, Backoff};
+use dinp_common::app::App;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
-use dinp_common::name::{AppName, TeamName};
+use dinp_common::name::AppName;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 
 use super::Store;
@@ -106,7 +106,7 @@ impl Store {
         let at = match apps.binary_search_by(|app| app.name.cmp(name)) {
             Ok(at) => at,
             Err(at) if matches!(wish, Wish::Release { .. }) => {
-                apps.insert(at, new_app(name));
+                apps.insert(at, App::new(name.clone(), String::new()));
                 at
             }
             Err(_) => return None,
@@ -149,20 +149,4 @@ impl Store {
 fn carries_on(wish: &Wish, before: &Deploy) -> bool {
     let moves = matches!(before.kind, DeployKind::Release | DeployKind::Rollback | DeployKind::Restart | DeployKind::Scale);
     matches!(wish, Wish::Scale(_)) && moves && before.paused.is_none()
-}
-
-fn new_app(name: &AppName) -> App {
-    App {
-        name: name.clone(),
-        team: TeamName::default_team(),
-        kind: AppKind::Web,
-        instances: 1,
-        stopped: false,
-        deleted: false,
-        live: None,
-        generation: 0,
-        revision: 0,
-        backoff: Backoff::default(),
-        created_at: String::new(),
-    }
 }
