@@ -351,6 +351,11 @@ pub struct Nodes {
 pub enum NodesCommand {
     /// List the nodes
     List,
+    /// Show one node: what it has, what stands on it, and why it is as it is
+    Show {
+        #[arg(value_parser = NodeName::parse)]
+        node: NodeName,
+    },
     /// Place nothing new on a node; what runs there stays
     Cordon {
         #[arg(value_parser = NodeName::parse)]
@@ -362,9 +367,15 @@ pub enum NodesCommand {
         node: NodeName,
     },
     /// Move everything off a node, each instance only when another serves in its place
+    ///
+    /// Where no other node can take what is left it says so and ends with exit code 8; the drain goes on by itself when
+    /// one can. With --timeout it waits that long for one.
     Drain {
         #[arg(value_parser = NodeName::parse)]
         node: NodeName,
+        /// Print what would move and what would stay, and change nothing
+        #[arg(long, conflicts_with_all = ["no_wait", "timeout"])]
+        dry_run: bool,
         #[command(flatten)]
         wait: Wait,
     },

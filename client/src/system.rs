@@ -1,8 +1,9 @@
 //! The platform itself: its version, nodes, events, bases, and what changes.
 
-use dinp_common::api::{BaseView, DrainView, NodeView, Page, VersionView, WatchEvent};
+use dinp_common::api::{BaseView, DrainView, NodeDetail, NodeView, Page, VersionView, WatchEvent};
 use dinp_common::event::Event;
 use dinp_common::name::NodeName;
+use dinp_common::rehearsal::DrainPlan;
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -19,6 +20,10 @@ impl Client {
         self.get("/v1/nodes").await
     }
 
+    pub async fn node(&self, node: &NodeName) -> Result<NodeDetail, ClientError> {
+        self.get(&format!("/v1/nodes/{node}")).await
+    }
+
     /// Places nothing new on a node; what runs there stays.
     pub async fn node_cordon(&self, node: &NodeName) -> Result<NodeView, ClientError> {
         self.post_empty(&format!("/v1/nodes/{node}/cordon")).await
@@ -32,6 +37,11 @@ impl Client {
     /// Begins to move everything off a node.
     pub async fn drain_create(&self, node: &NodeName) -> Result<DrainView, ClientError> {
         self.post_empty(&format!("/v1/nodes/{node}/drain")).await
+    }
+
+    /// What a drain would move, without anything being changed.
+    pub async fn drain_plan(&self, node: &NodeName) -> Result<DrainPlan, ClientError> {
+        self.post_empty(&format!("/v1/nodes/{node}/drain?dry_run=true")).await
     }
 
     pub async fn drain(&self, node: &NodeName) -> Result<DrainView, ClientError> {

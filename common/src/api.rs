@@ -322,6 +322,14 @@ pub struct NodeView {
     pub orphans: Vec<Orphan>,
 }
 
+/// A node with what stands on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeDetail {
+    #[serde(flatten)]
+    pub node: NodeView,
+    pub instances_here: Vec<InstanceView>,
+}
+
 /// `GET /v1/nodes/{node}/drain`: how far it is, and what holds it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainView {
@@ -334,6 +342,9 @@ pub struct DrainView {
     pub instances: Vec<InstanceView>,
     /// What is held back of the apps that are still there, in sentences.
     pub holds: Vec<String>,
+    /// Nothing moves any more, since no other node can take what is left, and why; null while something moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
 }
 
 /// Where the drain of a node stands.

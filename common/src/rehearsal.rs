@@ -65,6 +65,36 @@ impl PlanAction {
     }
 }
 
+/// `POST /v1/nodes/{node}/drain?dry_run=true`: what would move, and what would stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainPlan {
+    #[schema(value_type = String)]
+    pub node: NodeName,
+    /// In the order they would be taken, of every app that has something there.
+    pub steps: Vec<DrainStep>,
+    /// Every node, by name, with instances of all apps.
+    pub nodes: Vec<PlanNode>,
+    /// What would stay on the node until something changes.
+    pub left: Vec<DrainLeft>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainStep {
+    #[schema(value_type = String)]
+    pub app: AppName,
+    #[serde(flatten)]
+    pub step: PlanStep,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainLeft {
+    #[schema(value_type = String)]
+    pub instance: InstanceId,
+    #[schema(value_type = String)]
+    pub app: AppName,
+    pub why: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanNode {
     #[schema(value_type = String)]

@@ -123,9 +123,8 @@ pub struct Reason {
 impl<'a> Nodes<'a> {
     /// Empty nodes; what stands on them is told with [`Nodes::reserve`], then [`Nodes::open`] is called.
     pub(crate) fn new(nodes: &[Node], rows: &[NodeRow<'a>]) -> Self {
-        let cordoned: BTreeMap<&NodeName, bool> = nodes.iter().map(|node| (&node.name, node.cordoned)).collect();
-        let rooms: Vec<Room<'a>> =
-            rows.iter().map(|row| Room::new(row, cordoned.get(row.name).is_some_and(|cordoned| *cordoned))).collect();
+        let known: BTreeMap<&NodeName, &Node> = nodes.iter().map(|node| (&node.name, node)).collect();
+        let rooms: Vec<Room<'a>> = rows.iter().map(|row| Room::new(row, known.get(row.name).copied())).collect();
         Self {
             stock: Stock::new(&rooms),
             rooms,

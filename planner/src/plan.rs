@@ -35,6 +35,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What is held back and why, in sentences, per app.
     pub holds: BTreeMap<AppName, Vec<String>>,
+    /// Apps that want one more instance somewhere which no node can take now, and why, group of nodes by group of nodes.
+    pub no_room: BTreeMap<AppName, String>,
 }
 
 impl Plan {

@@ -4,7 +4,7 @@
 //! is not well already stays as it is. So the steps are those of a rollout without accidents, in its order, by the same
 //! planner: nothing here decides anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use dinp_common::deploy::{DeployState, Failure};
@@ -18,7 +18,7 @@ use dinp_common::wire::InstanceReport;
 
 use crate::apply::apply;
 use crate::observed::{Observed, RouterSeen};
-use crate::plan::{Input, plan, refusals};
+use crate::plan::{Input, Plan, plan, refusals};
 use crate::policy::Policy;
 use crate::routes::routes;
 use crate::table::Publisher;
@@ -40,9 +40,21 @@ pub struct Preview {
     pub filtered: String,
 }
 
+/// What a drain of a node would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainPreview {
+    /// Of every app that has something there.
+    pub steps: Vec<Step>,
+    /// Instances that are to run on each node: now, and in the end.
+    pub nodes: BTreeMap<NodeName, (u32, u32)>,
+    /// What would stay, with its app and why.
+    pub left: Vec<(InstanceId, AppName, String)>,
+}
+
 /// One decision about one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
+    pub app: AppName,
     pub does: Does,
     pub instance: InstanceId,
     pub node: NodeName,
@@ -72,7 +84,8 @@ pub enum Outcome {
 
 /// A world in which all goes well.
 struct Rehearsal<'a> {
-    app: &'a AppName,
+    /// The apps it is about.
+    apps: BTreeSet<AppName>,
     desired: Desired,
     observed: Observed,
     publisher: Publisher,
@@ -80,43 +93,93 @@ struct Rehearsal<'a> {
     domain: &'a Host,
     outcome: Outcome,
     steps: Vec<Step>,
+    /// What the last pass held back.
+    last: Plan,
 }
 
 /// Rehearses what `desired` leads to for one app, from what was `observed`.
 pub fn preview(desired: Desired, observed: Observed, fence: &Fence, domain: &Host, policy: &Policy, app: &AppName) -> Preview {
-    let before = running(&desired, app);
-    let publisher = Publisher::new(fence.clone());
-    let mut rehearsal =
-        Rehearsal { app, desired, observed, publisher, policy, domain, outcome: Outcome::Open, steps: Vec::new() };
-    rehearsal.confirm();
+    let of_app = |instance: &Instance| instance.app == *app;
+    let before = running(&desired, of_app);
+    let mut rehearsal = Rehearsal::new([app.clone()].into(), desired, observed, fence, domain, policy);
     let filtered = refusals(rehearsal.input(0), app);
     rehearsal.run();
-    let after = running(&rehearsal.desired, app);
-    let mut nodes: BTreeMap<NodeName, (u32, u32)> = BTreeMap::new();
-    before.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().0 = n);
-    after.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().1 = n);
+    let nodes = before_and_after(before, running(&rehearsal.desired, of_app));
     Preview { steps: rehearsal.steps, outcome: rehearsal.outcome, nodes, filtered }
 }
 
-fn running(desired: &Desired, app: &AppName) -> BTreeMap<NodeName, u32> {
+/// Rehearses the drain of a node, from what was `observed`. A deploy of an app that has something there is rehearsed to
+/// its end with it.
+pub fn drain(
+    mut desired: Desired,
+    observed: Observed,
+    fence: &Fence,
+    domain: &Host,
+    policy: &Policy,
+    node: &NodeName,
+) -> DrainPreview {
+    for known in desired.nodes.iter_mut().filter(|known| known.name == *node) {
+        (known.cordoned, known.draining) = (true, true);
+    }
+    let before = running(&desired, |_| true);
+    let here = desired.instances.iter().filter(|instance| instance.node == *node);
+    let apps = here.map(|instance| instance.app.clone()).collect();
+    let mut rehearsal = Rehearsal::new(apps, desired, observed, fence, domain, policy);
+    rehearsal.run();
+    let left = rehearsal.desired.instances.iter().filter(|instance| instance.node == *node);
+    let left = left.map(|instance| (instance.id.clone(), instance.app.clone(), rehearsal.held_back(&instance.app))).collect();
+    let nodes = before_and_after(before, running(&rehearsal.desired, |_| true));
+    DrainPreview { steps: rehearsal.steps, nodes, left }
+}
+
+fn running(desired: &Desired, counts: impl Fn(&Instance) -> bool) -> BTreeMap<NodeName, u32> {
     let mut nodes: BTreeMap<NodeName, u32> = desired.nodes.iter().map(|node| (node.name.clone(), 0)).collect();
-    for instance in desired.instances_of(app).filter(|instance| instance.want == Want::Run) {
+    for instance in desired.instances.iter().filter(|instance| instance.want == Want::Run && counts(instance)) {
         *nodes.entry(instance.node.clone()).or_default() += 1;
     }
     nodes
 }
 
-impl Rehearsal<'_> {
+fn before_and_after(before: BTreeMap<NodeName, u32>, after: BTreeMap<NodeName, u32>) -> BTreeMap<NodeName, (u32, u32)> {
+    let mut nodes: BTreeMap<NodeName, (u32, u32)> = BTreeMap::new();
+    before.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().0 = n);
+    after.into_iter().for_each(|(node, n)| nodes.entry(node).or_default().1 = n);
+    nodes
+}
+
+impl<'a> Rehearsal<'a> {
+    fn new(
+        apps: BTreeSet<AppName>,
+        desired: Desired,
+        observed: Observed,
+        fence: &Fence,
+        domain: &'a Host,
+        policy: &'a Policy,
+    ) -> Self {
+        let publisher = Publisher::new(fence.clone());
+        let (outcome, steps, last) = (Outcome::Open, Vec::new(), Plan::default());
+        let mut rehearsal = Self { apps, desired, observed, publisher, policy, domain, outcome, steps, last };
+        rehearsal.confirm();
+        rehearsal
+    }
+
     fn run(&mut self) {
         let mut elapsed_ms = 0;
         for _ in 0..PASSES_MOST {
             let moved = self.pass(elapsed_ms);
-            let under_way = self.desired.deploy(self.app).is_some();
+            let under_way = self.desired.deploys.iter().any(|deploy| self.apps.contains(&deploy.app));
             if !moved && !under_way {
                 return;
             }
             elapsed_ms = if moved { 0 } else { WAIT_MS };
         }
+    }
+
+    /// Why nothing of an app moves any more.
+    fn held_back(&self, app: &AppName) -> String {
+        let held = || self.last.holds.get(app).map(|holds| holds.join("; "));
+        let why = self.last.no_room.get(app).cloned().or_else(held);
+        why.unwrap_or_else(|| "it takes longer than a dry run looks ahead".to_owned())
     }
 
     fn input(&self, elapsed_ms: u64) -> Input<'_> {
@@ -139,6 +202,7 @@ impl Rehearsal<'_> {
             moved |= self.take(change);
         }
         apply(&mut self.desired, &decided.changes);
+        self.last = decided;
         self.obey();
         self.confirm() || moved
     }
@@ -152,7 +216,7 @@ impl Rehearsal<'_> {
                 let does = if *want == Want::Drain { Does::Withdraw } else { Does::Stop };
                 found.is_some_and(|found| self.step(does, found, reason.clone()))
             }
-            Change::Finish { app, state, failure, .. } if app == self.app => {
+            Change::Finish { app, state, failure, .. } if self.apps.contains(app) => {
                 self.outcome = Outcome::Ends { state: *state, failure: failure.clone() };
                 true
             }
@@ -171,9 +235,9 @@ impl Rehearsal<'_> {
     }
 
     fn step(&mut self, does: Does, instance: Instance, reason: String) -> bool {
-        if instance.app == *self.app {
-            let Instance { id, node, release, index, .. } = instance;
-            self.steps.push(Step { does, instance: id, node, release, number: index, reason });
+        if self.apps.contains(&instance.app) {
+            let Instance { id, app, node, release, index, .. } = instance;
+            self.steps.push(Step { app, does, instance: id, node, release, number: index, reason });
         }
         true
     }

@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub instances: BTreeMap<InstanceId, InstanceReport>,
     /// What is held back and why, in sentences.
     pub holds: BTreeMap<AppName, Vec<String>>,
+    /// Apps that want one more instance which no node can take now, and why.
+    pub no_room: BTreeMap<AppName, String>,
     /// Instances that every live router is known to route to.
     pub routed: BTreeSet<InstanceId>,
     /// Whether this server leads.

@@ -107,7 +107,7 @@ impl Reconciler {
         reach("server.dispatched");
         let confirmations = Confirmations::new(term.publisher(), &desired.routers, &observed, &self.policy);
         let routed = confirmations.routed(desired.instances.iter().map(|instance| instance.id.clone()));
-        let snapshot = view::leading(desired, &observed, &self.policy, decided.leading_ms, decided.plan.holds, routed);
+        let snapshot = view::leading(desired, &observed, &self.policy, decided.leading_ms, decided.plan, routed);
         self.show(snapshot).await;
         Ok(again)
     }

@@ -8,6 +8,7 @@ use dinp_common::name::AppName;
 use dinp_common::node::NodeStatus;
 use dinp_common::plan::Desired;
 use dinp_planner::observed::{Freshness, Observed};
+use dinp_planner::plan::Plan;
 use dinp_planner::policy::Policy;
 use dinp_store::Store;
 
@@ -22,12 +23,13 @@ pub(crate) fn leading(
     observed: &Observed,
     policy: &Policy,
     leading_ms: u64,
-    holds: BTreeMap<AppName, Vec<String>>,
+    plan: Plan,
     routed: BTreeSet<InstanceId>,
 ) -> Snapshot {
     let nodes = nodes(&desired, observed, policy, leading_ms);
     let instances = instances(observed);
-    Snapshot { desired, nodes, instances, holds, routed, leading: true }
+    let Plan { holds, no_room, .. } = plan;
+    Snapshot { desired, nodes, instances, holds, no_room, routed, leading: true }
 }
 
 pub(crate) fn following(desired: Desired, observed: &Observed, policy: &Policy) -> Snapshot {

@@ -1,6 +1,7 @@
 //! What a dry run says: node by node, then step by step, then how it would end.
 
 use dinp_common::deploy::{Cause, DeployState};
+use dinp_common::name::AppName;
 use dinp_common::rehearsal::{PlanNode, PlanStep, PlanView};
 
 use super::failure::{Exit, Failure};
@@ -16,7 +17,7 @@ pub fn print(session: &Session, plan: &PlanView) -> Result<(), Failure> {
         if let Some(filtered) = &plan.filtered {
             out.line(words::filtered(filtered));
         }
-        steps(out, &plan.steps);
+        steps(out, plan.steps.iter().map(|step| (None, step)));
         if plan.outcome == Some(DeployState::Succeeded) {
             out.line(words::would_succeed(plan));
         }
@@ -26,7 +27,7 @@ pub fn print(session: &Session, plan: &PlanView) -> Result<(), Failure> {
     Err(Failure::new(exit, words::would_fail(plan)).why(&failure.why).fix(&failure.fix))
 }
 
-fn nodes(out: &Output, nodes: &[PlanNode]) {
+pub fn nodes(out: &Output, nodes: &[PlanNode]) {
     if nodes.is_empty() {
         return out.line(words::NO_NODES);
     }
@@ -34,14 +35,17 @@ fn nodes(out: &Output, nodes: &[PlanNode]) {
     out.table(&["NODE", "NOW", "THEN"], nodes.iter().map(row).collect());
 }
 
-fn steps(out: &Output, steps: &[PlanStep]) {
-    if steps.is_empty() {
-        return out.line(words::NOTHING_MOVES);
-    }
-    let row = |(place, step): (usize, &PlanStep)| {
-        let which = format!("{} number {}", step.release, step.index);
+/// Each step, with its app where they are of several.
+pub fn steps<'s>(out: &Output, steps: impl Iterator<Item = (Option<&'s AppName>, &'s PlanStep)>) {
+    let row = |(place, (app, step)): (usize, (Option<&AppName>, &PlanStep))| {
+        let of_app = app.map_or_else(String::new, |app| format!("{app} "));
+        let which = format!("{of_app}{} number {}", step.release, step.index);
         vec![text(place + 1), text(step.action.as_str()), text(which), text(&step.node), text(&step.reason)]
     };
+    let rows: Vec<Vec<_>> = steps.enumerate().map(row).collect();
+    if rows.is_empty() {
+        return out.line(words::NOTHING_MOVES);
+    }
     out.line("");
-    out.table(&["STEP", "DOES", "INSTANCE", "NODE", "WHY"], steps.iter().enumerate().map(row).collect());
+    out.table(&["STEP", "DOES", "INSTANCE", "NODE", "WHY"], rows);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use dinp_common::api::{DeployView, InstanceView, NodeView};
 use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
 use dinp_common::name::{AppName, NodeName};
-use dinp_common::rehearsal::PlanView;
+use dinp_common::rehearsal::{DrainLeft, PlanView};
 use dinp_common::release::ReleaseNo;
 
 pub const INTERRUPTED: &str = "interrupted";
@@ -265,6 +265,30 @@ pub fn drain_goes_on(node: &NodeName) -> String {
 
 pub fn drain_not_done(node: &NodeName, seconds: u64) -> String {
     format!("{node} is not drained after {seconds} s")
+}
+
+pub fn drain_stuck(node: &NodeName) -> String {
+    format!("{node} is not drained: nothing on it can move")
+}
+
+pub const DRAIN_NEEDS_ROOM: &str =
+    "add a node, free one (dinp nodes uncordon NAME) or scale something down; to wait for room: --timeout 1h";
+
+pub fn drain_dry_run(node: &NodeName) -> String {
+    format!("dry run: drain of {node}. Nothing is changed")
+}
+
+pub fn would_be_drained(node: &NodeName) -> String {
+    format!("nothing would be left on {node}")
+}
+
+pub fn would_stay(left: &DrainLeft) -> String {
+    format!("{} of {} would stay: {}", left.instance, left.app, left.why)
+}
+
+pub fn drain_would_not_end(node: &NodeName, left: usize) -> String {
+    let left = if left == 1 { "1 instance".to_owned() } else { format!("{left} instances") };
+    format!("{left} would be left on {node}")
 }
 
 pub fn drain_cancelled(node: &NodeName) -> String {

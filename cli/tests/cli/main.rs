@@ -4,6 +4,7 @@ mod flow;
 mod help;
 mod interrupt;
 mod mistakes;
+mod nodes;
 mod run;
 mod server;
 mod terminal;

@@ -10,16 +10,20 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use dinp_common::api::{ArtifactView, BuildLine, BuildView, DeployView, InstanceView, Page, Whoami};
+use dinp_common::api::{
+    ArtifactView, BuildLine, BuildView, DeployView, DrainView, InstanceView, NodeDetail, NodeView, Page, Whoami,
+};
 use dinp_common::build::{BuildId, BuildState};
 use dinp_common::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::instance::{InstanceId, InstanceStatus, Want};
 use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, NodeName};
+use dinp_common::node::{Capacity, NodeStatus};
 use dinp_common::problem::Problem;
-use dinp_common::rehearsal::{PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_common::rehearsal::{DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView};
 use dinp_common::release::ReleaseNo;
+use dinp_common::size::MiB;
 use serde::Serialize;
 
 #[derive(Default)]
@@ -28,6 +32,8 @@ pub struct Script {
     pub deploys: VecDeque<DeployView>,
     pub instances: Vec<InstanceView>,
     pub log: Vec<String>,
+    /// How the drain of a node stands, whenever it is asked.
+    pub drain: Option<DrainView>,
     /// Where an upload is never answered.
     pub upload_hangs: bool,
     /// Requests that arrived: `POST /v1/apps/shop/deploys {body}`.
@@ -84,6 +90,8 @@ fn router(script: Arc<Mutex<Script>>) -> Router {
         .route("/v1/apps/{app}/instances", get(instances))
         .route("/v1/builds/{id}", get(async || json(&build(BuildState::Succeeded))))
         .route("/v1/builds/{id}/log", get(log))
+        .route("/v1/nodes/{node}", get(async || json(&node_detail())))
+        .route("/v1/nodes/{node}/drain", get(drain).post(drain))
         .route("/v1/watch", get(watch))
         .fallback(missing)
         .with_state(script)
@@ -154,6 +162,15 @@ async fn deploy(State(script): Shared, Path((_, n)): Path<(String, u32)>) -> Res
         script.deploys.pop_front();
     }
     json(&view)
+}
+
+async fn drain(State(script): Shared, request: Request) -> Response {
+    if request.uri().query() == Some("dry_run=true") {
+        return json(&drain_plan());
+    }
+    let mut script = script.lock().expect("unpoisoned");
+    script.asked.push(format!("{} drain", request.method()));
+    json(script.drain.as_ref().expect("a drain"))
 }
 
 async fn instances(State(script): Shared) -> Response {
@@ -266,4 +283,37 @@ fn plan() -> PlanView {
         outcome: Some(DeployState::Succeeded),
         failure: None,
     }
+}
+
+/// One of two instances moves, and the other has no room.
+fn drain_plan() -> DrainPlan {
+    let PlanView { steps, mut nodes, app, .. } = plan();
+    nodes[0] = PlanNode { now: 2, then: 1, ..nodes[0].clone() };
+    let step = PlanStep { node: NodeName::parse("node-2").expect("a name"), ..steps[0].clone() };
+    let instance = InstanceId::parse("d4e5f6").expect("an id");
+    let why = "node-2: needs 256MiB and has 44MiB free of 300MiB".to_owned();
+    let (steps, left) = (vec![DrainStep { app: app.clone(), step }], vec![DrainLeft { instance, app, why }]);
+    DrainPlan { node: NodeName::parse("node-1").expect("a name"), steps, nodes, left }
+}
+
+fn node_detail() -> NodeDetail {
+    let node = NodeView {
+        name: NodeName::parse("node-1").expect("a name"),
+        status: NodeStatus::Cordoned,
+        reason: "nothing new is placed on it".into(),
+        cordoned: true,
+        draining: false,
+        zone: "a".into(),
+        labels: [("disk".to_owned(), "ssd".to_owned())].into(),
+        capacity: Some(Capacity { memory: MiB(2048), cpus: 2, addresses: 249 }),
+        memory_reserved: MiB(256),
+        instances: 1,
+        docker: Some("20.10".into()),
+        version: Some("0.1.0".into()),
+        disk_free: 5_000_000_000,
+        disk_total: 20_000_000_000,
+        orphans: Vec::new(),
+    };
+    let there = instance("a1b2c3", 3, InstanceStatus::Running, "healthy and in the routes");
+    NodeDetail { node, instances_here: vec![there] }
 }

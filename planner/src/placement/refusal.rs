@@ -90,6 +90,7 @@ fn group(asked: &Asked<'_>, refusal: Refusal<'_>, nodes: &[(&Room<'_>, &Use)]) -
 fn one(asked: &Asked<'_>, refusal: Refusal<'_>, room: &Room<'_>, used: &Use) -> String {
     let memory = |amount: u32| MiB(amount.into());
     match refusal {
+        Refusal::Closed(Closed::Draining) => "it is being drained".to_owned(),
         Refusal::Closed(Closed::Cordoned) => "it is cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("its Docker does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "it has not reported yet".to_owned(),
@@ -112,6 +113,7 @@ fn one(asked: &Asked<'_>, refusal: Refusal<'_>, room: &Room<'_>, used: &Use) -> 
 /// What is against several.
 fn several(asked: &Asked<'_>, refusal: Refusal<'_>, nodes: &[(&Room<'_>, &Use)]) -> String {
     match refusal {
+        Refusal::Closed(Closed::Draining) => "are being drained".to_owned(),
         Refusal::Closed(Closed::Cordoned) => "are cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("have a Docker that does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "have not reported yet".to_owned(),

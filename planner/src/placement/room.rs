@@ -2,7 +2,7 @@
 
 use dinp_common::limits;
 use dinp_common::name::NodeName;
-use dinp_common::node::NodeFacts;
+use dinp_common::node::{Node, NodeFacts};
 use dinp_common::size::{Cpu, MiB};
 
 use crate::observed::Freshness;
@@ -20,6 +20,7 @@ pub(super) struct Room<'a> {
 /// Why a node takes nothing new, whatever it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Closed<'a> {
+    Draining,
     Cordoned,
     DockerSilent(&'a str),
     NotReported,
@@ -44,10 +45,11 @@ pub(super) struct Use {
 }
 
 impl<'a> Room<'a> {
-    pub fn new(row: &NodeRow<'a>, cordoned: bool) -> Self {
+    pub fn new(row: &NodeRow<'a>, node: Option<&Node>) -> Self {
         let facts = row.seen.map(|seen| &seen.facts);
         let closed = match (row.freshness, facts.map(|facts| &facts.docker)) {
-            _ if cordoned => Some(Closed::Cordoned),
+            _ if node.is_some_and(|node| node.draining) => Some(Closed::Draining),
+            _ if node.is_some_and(|node| node.cordoned) => Some(Closed::Cordoned),
             (Freshness::Fresh, Some(Ok(_))) => None,
             (Freshness::Fresh, Some(Err(why))) => Some(Closed::DockerSilent(why)),
             (Freshness::Fresh | Freshness::NotYetSeen, _) => Some(Closed::NotReported),

@@ -64,6 +64,11 @@ pub(super) fn start_missing(
     old: usize,
 ) -> Option<String> {
     let release = target.release?;
+    if pass.braked && new.iter().any(|member| member.leaving) {
+        let why = "what is on draining nodes stays there while so many nodes are lost at once";
+        pass.plan.hold(&app.name, why);
+        pass.plan.no_room.insert(app.name.clone(), why.to_owned());
+    }
     let missing = missing(pass, target, new, old);
     if missing > 0 && (app.live, app.generation) == (Some(release), target.generation) && waits(pass, app, backoff) {
         return None;

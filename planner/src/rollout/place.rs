@@ -24,6 +24,7 @@ pub(super) fn place(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generati
         let Some(placed) = nodes.place(ask) else {
             let why = nodes.refusals(ask);
             pass.plan.hold(&app.name, format!("no room for one more instance of {release}: {why}"));
+            pass.plan.no_room.insert(app.name.clone(), why.clone());
             return Some(why);
         };
         start(pass, app, release, generation, index, &placed);

@@ -1,19 +1,23 @@
 //! Nodes, as this server last saw them, and what people use them for.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use dinp_common::api::{DrainView, NodeView, Page, WatchEvent};
+use dinp_common::api::{DrainView, NodeDetail, NodeView, Page, WatchEvent};
 use dinp_common::name::NodeName;
 use dinp_common::node::{Node, NodeStatus, NodeUse};
 use dinp_common::problem::Problem;
+use dinp_common::rehearsal::DrainPlan;
 
 use super::AppState;
-use super::extract::Named;
+use super::extract::{Asked, Named};
 use super::nearest::nearest;
 use super::page::whole;
 use super::problem::{ApiError, ApiResult};
+use super::rehearsal::{self, DryRunQuery};
 use crate::auth::Principal;
 use crate::cluster::{SeenNode, Snapshot};
 use crate::explain;
@@ -31,13 +35,14 @@ pub async fn node_list(State(state): State<AppState>) -> Json<Page<NodeView>> {
     Json(whole(snapshot.desired.nodes.iter().map(|node| view(&snapshot, node)).collect()))
 }
 
-/// One node.
+/// One node, with what stands on it.
 #[utoipa::path(get, path = "/v1/nodes/{node}", tag = "nodes", operation_id = "node_get",
     params(("node" = String, Path, description = "the node's name")),
-    responses((status = 200, body = NodeView), (status = "default", body = Problem)))]
-pub async fn node_get(State(state): State<AppState>, Named(path): Named<NodePath>) -> ApiResult<Json<NodeView>> {
+    responses((status = 200, body = NodeDetail), (status = "default", body = Problem)))]
+pub async fn node_get(State(state): State<AppState>, Named(path): Named<NodePath>) -> ApiResult<Json<NodeDetail>> {
     let node = known(&state, &path.node).await?;
-    Ok(Json(view(&state.cluster.snapshot(), &node)))
+    let snapshot = state.cluster.snapshot();
+    Ok(Json(explain::node_detail(&snapshot, &node, &seen(&snapshot, &node))))
 }
 
 /// Places nothing new on a node. What runs there stays; a drain of it ends.
@@ -68,13 +73,19 @@ pub async fn node_uncordon(
 
 /// Moves everything off a node, start-first and some of each app at a time. Follow it at the same path.
 #[utoipa::path(post, path = "/v1/nodes/{node}/drain", tag = "nodes", operation_id = "drain_create",
-    params(("node" = String, Path, description = "the node's name")),
-    responses((status = 202, body = DrainView), (status = "default", body = Problem)))]
+    params(("node" = String, Path, description = "the node's name"), DryRunQuery),
+    responses((status = 202, body = DrainView), (status = 200, body = DrainPlan, description = "with dry_run"),
+              (status = "default", body = Problem)))]
 pub async fn drain_create(
     State(state): State<AppState>,
     Extension(by): Extension<Principal>,
     Named(path): Named<NodePath>,
+    Asked(query): Asked<DryRunQuery>,
 ) -> ApiResult<Response> {
+    if query.dry_run {
+        known(&state, &path.node).await?;
+        return Ok(Json(rehearsal::rehearse_drain(&state, path.node).await?).into_response());
+    }
     let node = change(&state, &path.node, NodeUse::Draining, &by).await?;
     let view = explain::drain_view(&state.cluster.snapshot(), &node);
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
@@ -113,13 +124,17 @@ async fn known(state: &AppState, name: &NodeName) -> ApiResult<Node> {
     Err(ApiError::not_found("node_not_found", format!("there is no node named {name}")).suggest(suggestion))
 }
 
-/// A node that has just joined may be in no plan yet.
 fn view(snapshot: &Snapshot, node: &Node) -> NodeView {
+    explain::node_view(snapshot, node, &seen(snapshot, node))
+}
+
+/// A node that has just joined may be in no plan yet.
+fn seen<'s>(snapshot: &'s Snapshot, node: &Node) -> Cow<'s, SeenNode> {
     let unseen = || SeenNode {
         status: NodeStatus::Suspect,
         reason: "its agent has not reported to this server yet".to_owned(),
         facts: None,
         orphans: Vec::new(),
     };
-    explain::node_view(snapshot, node, snapshot.nodes.get(&node.name).unwrap_or(&unseen()))
+    snapshot.nodes.get(&node.name).map_or_else(|| Cow::Owned(unseen()), Cow::Borrowed)
 }

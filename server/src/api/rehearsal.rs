@@ -1,14 +1,16 @@
 //! `?dry_run=true`: the change is written in a transaction that is taken back, and what it leads to is rehearsed by the
 //! planner itself on what was read in it. Nothing is stored, built or sent.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use dinp_common::deploy::Deploy;
 use dinp_common::fence::Fence;
-use dinp_common::rehearsal::{PlanAction, PlanNode, PlanStep, PlanView};
-use dinp_planner::preview::{Does, Outcome, Preview, Step, preview};
+use dinp_common::name::NodeName;
+use dinp_common::rehearsal::{DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_planner::preview::{self, Does, DrainPreview, Outcome, Preview, Step, preview};
 use dinp_store::Intent;
 
 use super::AppState;
@@ -55,15 +57,41 @@ pub async fn answer(state: &AppState, intent: Intent, query: DryRunQuery) -> Api
 pub async fn rehearse(state: &AppState, intent: Intent, after_build: bool) -> ApiResult<Answer> {
     let (deploy, desired) = state.store.deploy_preview(intent).await?;
     let observed = state.cluster.observed(Instant::now());
-    let fence = Fence { cluster: state.store.cluster(), epoch: 0, holder: "dry run".to_owned() };
-    let (config, app) = (state.config.clone(), deploy.app.clone());
-    // A large rollout is some seconds of work, which must not hold up other requests.
-    let rehearsal = tokio::task::spawn_blocking(move || preview(desired, observed, &fence, &config.domain, &config.policy, &app));
-    let preview = rehearsal.await.map_err(|error| {
+    let (config, app, fence) = (state.config.clone(), deploy.app.clone(), fence(state));
+    let preview = aside(move || preview(desired, observed, &fence, &config.domain, &config.policy, &app)).await?;
+    Ok(Answer::Plan(Box::new(plan_view(&deploy, preview, after_build))))
+}
+
+/// What a drain of the node would move, and what would stay.
+pub async fn rehearse_drain(state: &AppState, node: NodeName) -> ApiResult<DrainPlan> {
+    let desired = state.store.desired_load().await?;
+    let observed = state.cluster.observed(Instant::now());
+    let (config, fence, of) = (state.config.clone(), fence(state), node.clone());
+    let DrainPreview { steps, nodes, left } =
+        aside(move || preview::drain(desired, observed, &fence, &config.domain, &config.policy, &of)).await?;
+    Ok(DrainPlan {
+        node,
+        steps: steps.into_iter().map(|step| DrainStep { app: step.app.clone(), step: plan_step(step) }).collect(),
+        nodes: plan_nodes(nodes),
+        left: left.into_iter().map(|(instance, app, why)| DrainLeft { instance, app, why }).collect(),
+    })
+}
+
+/// Of nobody: what a rehearsal publishes goes nowhere.
+fn fence(state: &AppState) -> Fence {
+    Fence { cluster: state.store.cluster(), epoch: 0, holder: "dry run".to_owned() }
+}
+
+/// A large rehearsal is some seconds of work, which must not hold up other requests.
+async fn aside<T: Send + 'static>(rehearsal: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
+    tokio::task::spawn_blocking(rehearsal).await.map_err(|error| {
         tracing::error!(%error, "a dry run ended in a panic");
         internal()
-    })?;
-    Ok(Answer::Plan(Box::new(plan_view(&deploy, preview, after_build))))
+    })
+}
+
+fn plan_nodes(nodes: BTreeMap<NodeName, (u32, u32)>) -> Vec<PlanNode> {
+    nodes.into_iter().map(|(name, (now, then))| PlanNode { name, now, then }).collect()
 }
 
 fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
@@ -81,7 +109,7 @@ fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
         to: deploy.to,
         after_build,
         steps: steps.into_iter().map(plan_step).collect(),
-        nodes: nodes.into_iter().map(|(name, (now, then))| PlanNode { name, now, then }).collect(),
+        nodes: plan_nodes(nodes),
         filtered: Some(filtered).filter(|filtered| !filtered.is_empty()),
         outcome,
         failure,
@@ -89,7 +117,7 @@ fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
 }
 
 fn plan_step(step: Step) -> PlanStep {
-    let Step { does, instance, node, release, number, reason } = step;
+    let Step { app: _, does, instance, node, release, number, reason } = step;
     let action = match does {
         Does::Start => PlanAction::Start,
         Does::Withdraw => PlanAction::Withdraw,

@@ -12,7 +12,7 @@ pub use app::{app_detail, app_view, still};
 pub use build::build_view;
 pub use deploy::{Told, deploy_view};
 pub use instance::{instance_state, instance_view, instances_of};
-pub use node::{drain_view, node_view, used_as};
+pub use node::{drain_view, node_detail, node_view, used_as};
 pub use release::{env_view, release_view};
 pub use why::why_view;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use dinp_common::api::{DrainState, DrainView, NodeView};
-use dinp_common::instance::{Instance, Seen};
+use dinp_common::api::{DrainState, DrainView, NodeDetail, NodeView};
+use dinp_common::instance::{Instance, Seen, Want};
 use dinp_common::name::AppName;
 use dinp_common::node::{Node, NodeStatus};
 use dinp_common::size::MiB;
@@ -52,6 +52,12 @@ pub fn node_view(snapshot: &Snapshot, node: &Node, seen: &SeenNode) -> NodeView 
     }
 }
 
+pub fn node_detail(snapshot: &Snapshot, node: &Node, seen: &SeenNode) -> NodeDetail {
+    let here = snapshot.desired.instances.iter().filter(|instance| instance.node == node.name);
+    let instances_here = here.map(|instance| instance_view(snapshot, instance)).collect();
+    NodeDetail { node: node_view(snapshot, node, seen), instances_here }
+}
+
 fn status(node: &Node, seen: &SeenNode) -> NodeStatus {
     match seen.status {
         NodeStatus::Ready | NodeStatus::Cordoned | NodeStatus::Draining => used_as(node),
@@ -82,6 +88,7 @@ pub fn drain_view(snapshot: &Snapshot, node: &Node) -> DrainView {
         holds.map(move |hold| format!("{app}: {hold}")).collect::<Vec<_>>()
     };
     let holds: Vec<String> = apps.iter().flat_map(of_app).collect();
+    let stuck = stuck(snapshot, node, &left).filter(|_| node.draining);
     // A plan that has not seen the drain may still place something here.
     let planned = snapshot.desired.nodes.iter().any(|known| known.name == node.name && known.draining);
     let (state, step) = match (node.draining, left.len() as u32) {
@@ -90,9 +97,31 @@ pub fn drain_view(snapshot: &Snapshot, node: &Node) -> DrainView {
         (true, 0) => (DrainState::Drained, format!("nothing is left on {}: it is safe to switch off", node.name)),
         (true, n) => {
             let held = holds.first().map(|hold| format!("; held back: {hold}")).unwrap_or_default();
+            let held = stuck.as_ref().map_or(held, |stuck| format!("; {stuck}"));
             (DrainState::Draining, format!("{} still to move{held}", count(n, "instance")))
         }
     };
     let instances = left.into_iter().map(|instance| instance_view(snapshot, instance)).collect();
-    DrainView { node: node.name.clone(), state, step, instances, holds }
+    DrainView { node: node.name.clone(), state, step, instances, holds, stuck }
+}
+
+/// Why nothing on the node moves any more: each app that is left there asks for room that no node has, and has no
+/// successor under way.
+fn stuck(snapshot: &Snapshot, node: &Node, left: &[&Instance]) -> Option<String> {
+    if left.is_empty() || left.iter().any(|instance| instance.want != Want::Run) {
+        return None;
+    }
+    let desired = &snapshot.desired;
+    let apps: BTreeSet<&AppName> = left.iter().map(|instance| &instance.app).collect();
+    let starts = |app: &AppName| desired.instances_of(app).any(|instance| instance.want == Want::Run && !instance.proven);
+    if apps.iter().any(|app| starts(app)) {
+        return None;
+    }
+    let whys: Option<Vec<String>> = apps.iter().map(|app| Some(format!("{app}: {}", snapshot.no_room.get(*app)?))).collect();
+    let whys = whys?.join("; ");
+    let name = &node.name;
+    Some(match desired.nodes.len() {
+        1 => format!("{name} is the only node, so nothing on it can move ({whys})"),
+        _ => format!("no other node can take what is left on {name}: {whys}"),
+    })
 }

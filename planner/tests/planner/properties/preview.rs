@@ -5,7 +5,7 @@ use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::AppName;
 use dinp_common::plan::Change;
 use dinp_common::size::MiB;
-use dinp_planner::preview::{Does, Outcome, Preview, preview};
+use dinp_planner::preview::{Does, Outcome, Preview, drain, preview};
 use proptest::prelude::*;
 
 use super::config;
@@ -116,6 +116,43 @@ proptest! {
                 prop_assert_eq!(there.count() as u32, *after, "{} after {:?}", node, next);
             }
             prop_assert_eq!(preview.filtered.contains("node-2: it is cordoned"), cordoned, "{}", preview.filtered);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(32))]
+
+    #[test]
+    fn a_rehearsed_drain_says_what_then_moves_and_what_stays(
+        shops in 1..6u32,
+        blogs in 0..3u32,
+        memory in prop_oneof![Just(100u64), Just(400), Just(900)],
+        cordoned in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        [("node-1", 4096), ("node-2", 1024), ("node-3", 1024)].iter().for_each(|(name, memory)| world.add_node(name, MiB(*memory), 20));
+        world.add_router("r1");
+        let apps = [(app_name("shop"), shops, memory), (app_name("blog"), blogs, 100)];
+        for (app, instances, memory) in &apps {
+            world.deploy(app, *instances, MiB(*memory), Behaviour::HealthyAfter(0), Rollout::Rolling);
+        }
+        (0..4).for_each(|_| world.step(1_000, |_, _| {}));
+        world.use_node(&node_name("node-3"), cordoned, false);
+        let node = node_name("node-1");
+        let fence = world.publisher.fence();
+        let foretold = drain(world.desired.clone(), world.observed(), fence, &domain(), &world.policy, &node);
+        world.use_node(&node, true, true);
+        (0..4).for_each(|_| world.step(1_000, |_, _| {}));
+        let left: Vec<InstanceId> =
+            world.desired.instances.iter().filter(|instance| instance.node == node).map(|instance| instance.id.clone()).collect();
+        prop_assert_eq!(foretold.left.iter().map(|(id, ..)| id.clone()).collect::<Vec<_>>(), left);
+        for (node, (_, then)) in &foretold.nodes {
+            let there = world.desired.instances.iter().filter(|instance| instance.node == *node && instance.want == Want::Run);
+            prop_assert_eq!(there.count() as u32, *then, "on {}", node);
+        }
+        for (_, app, why) in &foretold.left {
+            prop_assert!(why.contains("node-2"), "{} stays without a reason: {}", app, why);
         }
     }
 }

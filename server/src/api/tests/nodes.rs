@@ -50,6 +50,18 @@ async fn a_drain_says_what_is_left_and_what_holds_it_back_until_it_is_safe_to_sw
     let node = server.get("/v1/nodes/n1").await.json();
     assert_eq!((node["status"].as_str(), node["reason"].as_str()), (Some("Draining"), Some(step)));
 
+    // The only instance has nowhere to go, so nobody need wait.
+    let mut alone = (*server.state.cluster.snapshot()).clone();
+    alone.no_room.insert(fixtures::name("hello"), "n1: it is being drained".into());
+    server.state.cluster.show(alone);
+    let stuck = server.get("/v1/nodes/n1/drain").await.json();
+    let why = "n1 is the only node, so nothing on it can move (hello: n1: it is being drained)";
+    assert_eq!(
+        (stuck["stuck"].as_str(), stuck["step"].as_str()),
+        (Some(why), Some(&*format!("1 instance still to move; {why}")))
+    );
+    assert_eq!(drain["stuck"].as_str(), None, "it may still be placed");
+
     let mut empty = (*server.state.cluster.snapshot()).clone();
     empty.desired.instances.clear();
     server.state.cluster.show(empty);
@@ -60,4 +72,22 @@ async fn a_drain_says_what_is_left_and_what_holds_it_back_until_it_is_safe_to_sw
     );
     server.post("/v1/nodes/n1/uncordon", json!({})).await.json();
     assert_eq!(server.get("/v1/nodes/n1/drain").await.json()["state"], "none");
+}
+
+#[tokio::test]
+async fn a_node_is_shown_with_what_stands_on_it() {
+    let node = server(false, None).await.get("/v1/nodes/n1").await.json();
+    assert_eq!((node["name"].as_str(), node["instances"].as_u64()), (Some("n1"), Some(1)));
+    assert_eq!(node["instances_here"][0]["id"], "aaa111");
+}
+
+#[tokio::test]
+async fn a_rehearsed_drain_changes_nothing() {
+    let server = server(false, None).await;
+    let plan = server.post("/v1/nodes/n1/drain?dry_run=true", json!({})).await;
+    assert_eq!(plan.status, StatusCode::OK);
+    let plan = plan.json();
+    assert_eq!((plan["node"].as_str(), plan["left"].as_array().map(Vec::len)), (Some("n1"), Some(0)));
+    assert!(!server.desired().await.nodes[0].draining);
+    server.post("/v1/nodes/n2/drain?dry_run=true", json!({})).await.problem(404, "node_not_found");
 }
