@@ -21,5 +21,6 @@ pub mod reports;
 mod rollout;
 pub mod routes;
 mod standing;
+pub mod steadiness;
 pub mod table;
 pub mod term;

@@ -9,6 +9,7 @@ use dinp_common::route::TableVersion;
 use dinp_common::wire::{InstanceReport, Orphan};
 
 use crate::policy::Policy;
+use crate::steadiness::Return;
 use crate::table::Publisher;
 
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub struct Observed {
 pub struct NodeSeen {
     /// Milliseconds since its last report.
     pub silent_ms: u64,
+    /// When it came back after a silence, as far as this server remembers; oldest first.
+    pub returns: Vec<Return>,
     pub facts: NodeFacts,
     pub instances: BTreeMap<InstanceId, InstanceReport>,
     pub cooling: Vec<InstanceId>,

@@ -124,7 +124,11 @@ impl<'a> Nodes<'a> {
     /// Empty nodes; what stands on them is told with [`Nodes::reserve`], then [`Nodes::open`] is called.
     pub(crate) fn new(nodes: &[Node], rows: &[NodeRow<'a>]) -> Self {
         let known: BTreeMap<&NodeName, &Node> = nodes.iter().map(|node| (&node.name, node)).collect();
-        let rooms: Vec<Room<'a>> = rows.iter().map(|row| Room::new(row, known.get(row.name).copied())).collect();
+        let mut rooms: Vec<Room<'a>> = rows.iter().map(|row| Room::new(row, known.get(row.name).copied())).collect();
+        // Where no steady node is left, it is rather we who come and go, and there is nobody else to prefer.
+        if rooms.iter().all(|room| room.closed.is_some()) {
+            rooms.iter_mut().for_each(Room::trust);
+        }
         Self {
             stock: Stock::new(&rooms),
             rooms,

@@ -9,6 +9,13 @@ pub struct Policy {
     pub suspect_after_ms: u64,
     /// A node that has been silent this long is lost, and its instances are replaced elsewhere.
     pub lost_after_ms: u64,
+    /// Returns of a node count as one that comes and goes while they lie within this time.
+    pub flap_window_ms: u64,
+    /// How long a node that has come back twice of late must be heard until it takes new instances; each further return
+    /// doubles it. Coming back once costs nothing: a reboot is no reason to leave a machine idle.
+    pub flap_first_ms: u64,
+    /// Where the doubling stops.
+    pub flap_most_ms: u64,
     /// If at least this share of all nodes is lost at once (in percent), nothing is replaced: the fault is ours.
     pub mass_loss_percent: u32,
     /// A router that has been silent this long is not waited for. Routers report every second.
@@ -60,6 +67,9 @@ impl Default for Policy {
             pass_most_ms: 2_000,
             suspect_after_ms: 3_000,
             lost_after_ms: 10_000,
+            flap_window_ms: 300_000,
+            flap_first_ms: 15_000,
+            flap_most_ms: 240_000,
             mass_loss_percent: 50,
             router_silent_after_ms: 3_000,
             surge_percent: 25,
@@ -107,6 +117,14 @@ impl Policy {
         }
     }
 
+    /// How long a node must be heard after its last return, of so many of late, until it takes new instances.
+    pub fn flap_hold_ms(&self, times: u32) -> u64 {
+        match times {
+            0 | 1 => 0,
+            n => self.flap_first_ms.saturating_mul(1 << (n - 2).min(20)).min(self.flap_most_ms),
+        }
+    }
+
     /// Whether the numbers go together; every contradiction by name.
     pub fn check(&self) -> Result<(), Contradictions> {
         let rules = [
@@ -116,6 +134,8 @@ impl Policy {
             ((1..=100).contains(&self.mass_loss_percent), "mass_loss_percent is not 1 to 100"),
             (self.router_silent_after_ms > 0, "router_silent_after_ms is 0: no router would ever be waited for"),
             (self.router_silent_after_ms < self.lost_after_ms, "router_silent_after_ms is not below lost_after_ms"),
+            (self.flap_first_ms <= self.flap_most_ms, "flap_first_ms is above flap_most_ms"),
+            (self.flap_most_ms <= self.flap_window_ms, "flap_most_ms is above flap_window_ms: no hold would last so long"),
             (self.surge_percent <= 100, "surge_percent is above 100"),
             (self.unavailable_percent <= 100, "unavailable_percent is above 100"),
             (self.drain_percent <= 100, "drain_percent is above 100"),

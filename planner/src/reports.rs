@@ -7,12 +7,14 @@ use dinp_common::node::NodeFacts;
 use dinp_common::wire::{Hello, InstanceReport, Orphan, Report};
 
 use crate::observed::NodeSeen;
+use crate::steadiness::Steadiness;
 
 /// An instance that is not in here is unknown, not gone.
 #[derive(Debug, Clone)]
 pub struct Reports {
     boot: String,
     seq: u64,
+    steadiness: Steadiness,
     facts: NodeFacts,
     instances: BTreeMap<InstanceId, InstanceReport>,
     cooling: Vec<InstanceId>,
@@ -31,12 +33,16 @@ pub enum TakenIn {
 }
 
 impl Reports {
-    /// After a greeting. What the same start of the agent reported over an earlier connection stays known; of another one
-    /// only its facts are. `None` for `before` where nothing was known. Answers whether this begins anew, which alone
-    /// says that the node lives.
-    pub fn greeted(before: Option<Self>, hello: &Hello) -> (Self, bool) {
-        match before.filter(|before| before.boot == hello.boot) {
-            Some(before) => (before, false),
+    /// After a greeting, `silent_ms` after the node was last heard. What the same start of the agent reported over an
+    /// earlier connection stays known; of another one only its facts are, and how steadily the node was heard. `None` for
+    /// `before` where nothing was known. Answers whether this begins anew, which alone says that the node lives.
+    pub fn greeted(before: Option<Self>, hello: &Hello, silent_ms: u64) -> (Self, bool) {
+        match before {
+            Some(before) if before.boot == hello.boot => (before, false),
+            Some(Self { mut steadiness, .. }) => {
+                steadiness.heard(silent_ms);
+                (Self { steadiness, ..Self::new(hello) }, true)
+            }
             None => (Self::new(hello), true),
         }
     }
@@ -46,6 +52,7 @@ impl Reports {
         Self {
             boot: hello.boot.clone(),
             seq: 0,
+            steadiness: Steadiness::default(),
             facts: hello.facts.clone(),
             instances: BTreeMap::new(),
             cooling: Vec::new(),
@@ -53,11 +60,13 @@ impl Reports {
         }
     }
 
-    /// Merges a report. A delta replaces single instances, a full one all of them.
-    pub fn take_in(&mut self, report: Report) -> TakenIn {
+    /// Merges a report that comes `silent_ms` after the node was last heard. A delta replaces single instances, a full one
+    /// all of them.
+    pub fn take_in(&mut self, report: Report, silent_ms: u64) -> TakenIn {
         if self.boot != report.boot || self.seq >= report.seq {
             return TakenIn::Stale;
         }
+        self.steadiness.heard(silent_ms);
         let before = (self.facts.capacity.addresses, self.facts.docker.is_ok());
         let mut changed = self.cooling != report.cooling || self.orphans != report.orphans;
         if report.full {
@@ -81,6 +90,7 @@ impl Reports {
     pub fn seen(&self, silent_ms: u64) -> NodeSeen {
         NodeSeen {
             silent_ms,
+            returns: self.steadiness.returns(silent_ms),
             facts: self.facts.clone(),
             instances: self.instances.clone(),
             cooling: self.cooling.clone(),
@@ -140,26 +150,27 @@ mod tests {
 
     #[test]
     fn late_and_foreign_reports_say_nothing_and_a_delta_forgets_nobody() {
-        let (mut reports, anew) = Reports::greeted(None, &hello("a"));
+        let (mut reports, anew) = Reports::greeted(None, &hello("a"), 0);
         assert!(anew);
-        assert_eq!(reports.take_in(report("a", 2, true, &[(1, Seen::Stopping), (2, Seen::Stopping)])), TakenIn::News);
-        assert_eq!(reports.take_in(report("a", 1, true, &[])), TakenIn::Stale, "gathered before the one that is known");
-        assert_eq!(reports.take_in(report("a", 2, true, &[])), TakenIn::Stale, "told twice");
-        assert_eq!(reports.take_in(report("b", 9, true, &[])), TakenIn::Stale, "of another start of the agent");
-        assert_eq!(reports.take_in(report("a", 3, false, &[(1, Seen::Gone)])), TakenIn::News);
+        assert_eq!(reports.take_in(report("a", 2, true, &[(1, Seen::Stopping), (2, Seen::Stopping)]), 0), TakenIn::News);
+        assert_eq!(reports.take_in(report("a", 1, true, &[]), 0), TakenIn::Stale, "gathered before the one that is known");
+        assert_eq!(reports.take_in(report("a", 2, true, &[]), 0), TakenIn::Stale, "told twice");
+        assert_eq!(reports.take_in(report("b", 9, true, &[]), 0), TakenIn::Stale, "of another start of the agent");
+        assert_eq!(reports.take_in(report("a", 3, false, &[(1, Seen::Gone)]), 0), TakenIn::News);
         assert_eq!(reports.seen(0).instances.len(), 2);
-        assert_eq!(reports.take_in(report("a", 4, false, &[])), TakenIn::Known);
-        assert_eq!(reports.take_in(report("a", 5, true, &[(1, Seen::Gone)])), TakenIn::News);
+        assert_eq!(reports.take_in(report("a", 4, false, &[]), 0), TakenIn::Known);
+        assert_eq!(reports.take_in(report("a", 5, true, &[(1, Seen::Gone)]), 0), TakenIn::News);
         assert_eq!(reports.seen(0).instances.len(), 1);
     }
 
     #[test]
     fn another_connection_keeps_what_is_known_and_another_start_does_not() {
-        let (mut reports, _) = Reports::greeted(None, &hello("a"));
-        reports.take_in(report("a", 1, true, &[(1, Seen::Stopping)]));
-        let (same, anew) = Reports::greeted(Some(reports.clone()), &hello("a"));
+        let (mut reports, _) = Reports::greeted(None, &hello("a"), 0);
+        reports.take_in(report("a", 1, true, &[(1, Seen::Stopping)]), 0);
+        let (same, anew) = Reports::greeted(Some(reports.clone()), &hello("a"), 0);
         assert!(!anew && same.seen(0).instances.len() == 1);
-        let (other, anew) = Reports::greeted(Some(reports), &hello("b"));
+        let (other, anew) = Reports::greeted(Some(reports), &hello("b"), 5_000);
         assert!(anew && other.seen(0).instances.is_empty());
+        assert_eq!(other.seen(0).returns.len(), 1, "a new start does not make a node steady");
     }
 }

@@ -13,6 +13,7 @@ use dinp_common::wire::InstanceReport;
 
 use crate::observed::{Freshness, NodeSeen, Observed, mass_loss};
 use crate::policy::Policy;
+use crate::steadiness::{Unsteady, unsteady};
 
 /// Mixes eight bytes at a time by a wide multiplication, whose halves are folded (as in wyhash): the same in every run,
 /// unlike the standard hasher, and quick on names.
@@ -59,12 +60,15 @@ pub(crate) struct NodeRow<'a> {
     pub name: &'a NodeName,
     pub freshness: Freshness,
     pub seen: Option<&'a NodeSeen>,
+    /// It came back too often of late to be given anything new.
+    pub unsteady: Option<Unsteady>,
 }
 
 impl<'a> NodeRow<'a> {
     pub fn new(name: &'a NodeName, observed: &'a Observed, leading_ms: u64, policy: &Policy) -> Self {
         let seen = observed.nodes.get(name);
-        Self { name, freshness: Freshness::of(seen, leading_ms, policy), seen }
+        let unsteady = seen.and_then(|seen| unsteady(seen, policy));
+        Self { name, freshness: Freshness::of(seen, leading_ms, policy), seen, unsteady }
     }
 }
 

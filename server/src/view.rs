@@ -10,6 +10,7 @@ use dinp_common::plan::Desired;
 use dinp_planner::observed::{Freshness, Observed};
 use dinp_planner::plan::Plan;
 use dinp_planner::policy::Policy;
+use dinp_planner::steadiness::unsteady;
 use dinp_store::Store;
 
 use crate::cluster::{Cluster, SeenNode, Snapshot};
@@ -56,7 +57,10 @@ fn nodes(
             let docker = seen.map(|seen| &seen.facts.docker);
             let (status, reason) = match (observed.freshness(&node.name, leading_ms, policy), docker) {
                 (Freshness::Fresh, Some(Err(why))) => (NodeStatus::Suspect, format!("Docker does not answer: {why}")),
-                (Freshness::Fresh, _) => (NodeStatus::Ready, "it reports".to_owned()),
+                (Freshness::Fresh, _) => {
+                    let unsteady = seen.and_then(|seen| unsteady(seen, policy));
+                    (NodeStatus::Ready, unsteady.map_or_else(|| "it reports".to_owned(), |unsteady| unsteady.words()))
+                }
                 (Freshness::Suspect, _) => (NodeStatus::Suspect, "its agent has been silent for a few seconds".to_owned()),
                 (Freshness::NotYetSeen, _) => (NodeStatus::Suspect, "its agent has not reported to this server yet".to_owned()),
                 (Freshness::Lost, _) => (NodeStatus::Lost, "its agent does not report".to_owned()),

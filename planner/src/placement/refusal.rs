@@ -94,6 +94,7 @@ fn one(asked: &Asked<'_>, refusal: Refusal<'_>, room: &Room<'_>, used: &Use) -> 
         Refusal::Closed(Closed::Cordoned) => "it is cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("its Docker does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "it has not reported yet".to_owned(),
+        Refusal::Closed(Closed::Unsteady) => room.unsteady.map_or_else(String::new, |unsteady| unsteady.words()),
         Refusal::Closed(Closed::Suspect) => "it has not been heard for a few seconds".to_owned(),
         Refusal::Closed(Closed::Lost) => "it is lost".to_owned(),
         Refusal::Label(key, value) => format!("it lacks label {key}={value}"),
@@ -117,6 +118,10 @@ fn several(asked: &Asked<'_>, refusal: Refusal<'_>, nodes: &[(&Room<'_>, &Use)])
         Refusal::Closed(Closed::Cordoned) => "are cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("have a Docker that does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "have not reported yet".to_owned(),
+        Refusal::Closed(Closed::Unsteady) => {
+            let soonest = nodes.iter().filter_map(|(room, _)| room.unsteady).map(|unsteady| unsteady.left_ms).min();
+            format!("came back again and again; the first takes new instances in {} s", soonest.unwrap_or(0).div_ceil(1000))
+        }
         Refusal::Closed(Closed::Suspect) => "have not been heard for a few seconds".to_owned(),
         Refusal::Closed(Closed::Lost) => "are lost".to_owned(),
         Refusal::Label(key, value) => format!("lack label {key}={value}"),

@@ -7,6 +7,7 @@ use dinp_common::size::{Cpu, MiB};
 
 use crate::observed::Freshness;
 use crate::standing::NodeRow;
+use crate::steadiness::Unsteady;
 
 /// A node, as far as only an explanation or a first look needs it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub(super) struct Room<'a> {
     /// Why nothing can be placed here at all, if so.
     pub closed: Option<Closed<'a>>,
     pub facts: Option<&'a NodeFacts>,
+    /// In what way it comes and goes, if that is what closes it.
+    pub unsteady: Option<Unsteady>,
 }
 
 /// Why a node takes nothing new, whatever it is.
@@ -24,6 +27,7 @@ pub(super) enum Closed<'a> {
     Cordoned,
     DockerSilent(&'a str),
     NotReported,
+    Unsteady,
     Suspect,
     Lost,
 }
@@ -50,13 +54,18 @@ impl<'a> Room<'a> {
         let closed = match (row.freshness, facts.map(|facts| &facts.docker)) {
             _ if node.is_some_and(|node| node.draining) => Some(Closed::Draining),
             _ if node.is_some_and(|node| node.cordoned) => Some(Closed::Cordoned),
-            (Freshness::Fresh, Some(Ok(_))) => None,
+            (Freshness::Fresh, Some(Ok(_))) => row.unsteady.map(|_| Closed::Unsteady),
             (Freshness::Fresh, Some(Err(why))) => Some(Closed::DockerSilent(why)),
             (Freshness::Fresh | Freshness::NotYetSeen, _) => Some(Closed::NotReported),
             (Freshness::Suspect, _) => Some(Closed::Suspect),
             (Freshness::Lost, _) => Some(Closed::Lost),
         };
-        Self { name: row.name, closed, facts }
+        Self { name: row.name, closed, facts, unsteady: row.unsteady }
+    }
+
+    /// It comes and goes, and is taken all the same.
+    pub fn trust(&mut self) {
+        self.closed = self.closed.filter(|closed| *closed != Closed::Unsteady);
     }
 
     pub fn zone(&self) -> &'a str {

@@ -54,13 +54,17 @@ pub struct AgentLink {
     pub messages: mpsc::Receiver<ServerMessage>,
 }
 
+fn elapsed_ms(since: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(since).as_millis() as u64
+}
+
 impl Nodes {
     fn map(&self) -> MutexGuard<'_, BTreeMap<NodeName, Node>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn seen(&self, now: Instant) -> BTreeMap<NodeName, NodeSeen> {
-        let view = |node: &Node| node.reports.seen(now.saturating_duration_since(node.heard).as_millis() as u64);
+        let view = |node: &Node| node.reports.seen(elapsed_ms(node.heard, now));
         self.map().iter().map(|(name, node)| (name.clone(), view(node))).collect()
     }
 
@@ -102,7 +106,7 @@ impl Cluster {
         let old = map.remove(node);
         let link = old.as_ref().map_or(0, |old| old.link) + 1;
         let (before, heard) = old.map_or((None, now), |old| (Some(old.reports), old.heard));
-        let (reports, anew) = Reports::greeted(before, hello);
+        let (reports, anew) = Reports::greeted(before, hello, elapsed_ms(heard, now));
         let heard = if anew { now } else { heard };
         map.insert(node.clone(), Node { link, outbox, asks: HashMap::new(), next_ask: 0, heard, reports });
         drop(map);
@@ -131,7 +135,7 @@ impl AgentLink {
     pub fn report(&self, report: Report, now: Instant) {
         let mut map = self.cluster.0.nodes.map();
         let Some(node) = map.get_mut(&self.node).filter(|node| node.link == self.link) else { return };
-        let taken = node.reports.take_in(report);
+        let taken = node.reports.take_in(report, elapsed_ms(node.heard, now));
         if taken != TakenIn::Stale {
             node.heard = now;
         }

@@ -124,6 +124,7 @@ proptest! {
         let nodes: Vec<Node> =
             names.iter().zip(&machines).map(|(name, machine)| Node { name: name.clone(), cordoned: machine.cordoned, draining: false }).collect();
         let seen = |machine: &Machine| NodeSeen {
+            returns: Vec::new(),
             silent_ms: 0,
             facts: facts(machine),
             instances: BTreeMap::new(),

@@ -10,6 +10,7 @@ use dinp_common::size::MiB;
 use dinp_common::wire::{Assignment, InstanceReport};
 use dinp_planner::assign;
 use dinp_planner::observed::{NodeSeen, RouterSeen};
+use dinp_planner::steadiness::Steadiness;
 
 use super::{Behaviour, Container, Machine, Router, World, node_name, router_id, socket};
 
@@ -24,6 +25,8 @@ impl World {
             labels: BTreeMap::new(),
             zone: "default".into(),
             silent_ms: None,
+            unheard_ms: 0,
+            steadiness: Steadiness::default(),
             hung: false,
             last: None,
             leases: BTreeMap::new(),
@@ -52,6 +55,7 @@ impl World {
     }
 
     pub(super) fn age(&mut self, ms: u64) {
+        self.machines.values_mut().for_each(|machine| machine.unheard_ms += ms);
         self.machines.values_mut().filter_map(|machine| machine.silent_ms.as_mut()).for_each(|silent| *silent += ms);
         self.routers.values_mut().filter_map(|router| router.silent_ms.as_mut()).for_each(|silent| *silent += ms);
         for container in self.containers.values_mut().filter(|container| container.runs()) {
@@ -78,8 +82,13 @@ impl World {
                 (instance.id.clone(), InstanceReport { app, release, seen, listening: Vec::new(), restarts: 0 })
             };
             let here = self.desired.instances.iter().filter(|instance| instance.node == *name);
+            let unheard_ms = std::mem::take(&mut machine.unheard_ms);
+            if machine.last.is_some() {
+                machine.steadiness.heard(unheard_ms);
+            }
             machine.last = Some(NodeSeen {
                 silent_ms: 0,
+                returns: Vec::new(),
                 facts: facts(machine),
                 instances: here.map(report).collect(),
                 cooling: machine.cooling.iter().cloned().collect(),

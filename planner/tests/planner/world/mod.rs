@@ -24,6 +24,7 @@ use dinp_planner::observed::{NodeSeen, Observed, RouterSeen};
 use dinp_planner::plan::{Input, Plan, plan};
 use dinp_planner::policy::Policy;
 use dinp_planner::routes::routes;
+use dinp_planner::steadiness::Steadiness;
 use dinp_planner::table::Publisher;
 
 /// What a container of a release does once it is started.
@@ -59,6 +60,9 @@ pub struct Machine {
     pub zone: String,
     /// Since when nothing is heard of it; its containers run on.
     pub silent_ms: Option<u64>,
+    /// Since its last report, and how steadily they came.
+    pub unheard_ms: u64,
+    pub steadiness: Steadiness,
     /// It reports and does nothing it is told, as with a hung Docker.
     pub hung: bool,
     /// Its last report to the present leader.
@@ -143,13 +147,15 @@ impl World {
         let epoch = self.publisher.at().epoch + 1;
         self.publisher = Publisher::new(fence(epoch));
         self.leading_ms = 0;
-        self.machines.values_mut().for_each(|machine| machine.last = None);
+        self.machines.values_mut().for_each(|machine| (machine.last, machine.steadiness) = (None, Steadiness::default()));
         self.routers.values_mut().for_each(|router| router.last = None);
     }
 
     pub fn observed(&self) -> Observed {
         let node = |(name, machine): (&NodeName, &Machine)| {
-            let seen = NodeSeen { silent_ms: machine.silent_ms.unwrap_or(0), ..machine.last.clone()? };
+            let silent_ms = machine.silent_ms.unwrap_or(0);
+            let returns = machine.steadiness.returns(silent_ms);
+            let seen = NodeSeen { silent_ms, returns, ..machine.last.clone()? };
             Some((name.clone(), seen))
         };
         let router = |(name, router): (&RouterId, &Router)| {

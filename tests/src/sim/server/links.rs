@@ -30,7 +30,7 @@ impl World {
         server.links.insert(node, Link { id: link, heard: clock, assigned: false });
         let before = server.reports.remove(&hello.node);
         let (before, heard) = before.map_or((None, clock), |(heard, reports)| (Some(reports), heard));
-        let (reports, anew) = Reports::greeted(before, hello);
+        let (reports, anew) = Reports::greeted(before, hello, clock.saturating_sub(heard));
         server.reports.insert(hello.node.clone(), (if anew { clock } else { heard }, reports));
         self.tell_node(s, node, NodeEvent::Welcome { server: s, link });
         self.nudge(s);
@@ -43,7 +43,7 @@ impl World {
         let clock = self.servers[s].clock(self.k.now);
         let name = self.nodes[node].name.clone();
         let Some((heard, reports)) = self.servers[s].reports.get_mut(&name) else { return };
-        let taken = reports.take_in(report);
+        let taken = reports.take_in(report, clock.saturating_sub(*heard));
         if taken != TakenIn::Stale {
             *heard = clock;
         }

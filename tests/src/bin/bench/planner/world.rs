@@ -48,7 +48,14 @@ pub fn nodes(sizes: impl Iterator<Item = (MiB, String)>) -> (Vec<Node>, Observed
             disk_free: 1,
             disk_total: 2,
         };
-        let seen = NodeSeen { silent_ms: 0, facts, instances: BTreeMap::new(), cooling: Vec::new(), orphans: Vec::new() };
+        let seen = NodeSeen {
+            silent_ms: 0,
+            returns: Vec::new(),
+            facts,
+            instances: BTreeMap::new(),
+            cooling: Vec::new(),
+            orphans: Vec::new(),
+        };
         observed.nodes.insert(node_name(at), seen);
         nodes.push(Node { name: node_name(at), cordoned: false, draining: false });
     }
