@@ -113,7 +113,7 @@ impl Store {
 
     /// All changes or none. Answers those that were made: what people have overtaken since is left out.
     pub fn commit(&mut self, fence: &Fence, changes: &[Change], fenced: bool) -> Result<Vec<Change>, Fenced> {
-        if fenced && !self.touch(fence) {
+        if fenced && (fence.cluster != cluster() || !self.touch(fence)) {
             return Err(Fenced);
         }
         let mut made = Vec::with_capacity(changes.len());
