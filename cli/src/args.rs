@@ -10,6 +10,7 @@ use dinp_common::instance::InstanceId;
 use dinp_common::kind::Kind;
 use dinp_common::limits::INSTANCES_PER_APP;
 use dinp_common::name::{AppName, EnvKey, NodeName};
+use dinp_common::pace::Share;
 use dinp_common::placement::Requirement;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::{Cpu, MiB};
@@ -218,6 +219,12 @@ pub struct Deploy {
     /// rolling: new ones serve before old ones leave; recreate: old ones go first, with a gap
     #[arg(long, value_parser = strategy)]
     pub strategy: Option<Strategy>,
+    /// How many instances a rolling deploy may start beside those wanted, as 2 or 25%; it stays the app's
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub max_surge: Option<Share>,
+    /// How many may be missing while it goes on, never the last one, as 1 or 25%; it stays the app's
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub max_unavailable: Option<Share>,
     /// The deploy fails after this time, as 90s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
@@ -438,6 +445,10 @@ fn artifact_kind(text: &str) -> Result<Kind, String> {
 }
 
 fn strategy(text: &str) -> Result<Strategy, String> {
+    text.parse().map_err(|error: dinp_common::name::InvalidName| error.to_string())
+}
+
+fn share(text: &str) -> Result<Share, String> {
     text.parse().map_err(|error: dinp_common::name::InvalidName| error.to_string())
 }
 

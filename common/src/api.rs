@@ -16,6 +16,7 @@ use crate::instance::{InstanceId, InstanceStatus, Want};
 use crate::kind::{Base, Kind};
 use crate::name::{AppName, EnvKey, NodeName, TeamName};
 use crate::node::{Capacity, NodeStatus};
+use crate::pace::{Pace, Share};
 use crate::placement::Placement;
 use crate::release::ReleaseNo;
 use crate::size::{Cpu, MiB};
@@ -63,6 +64,8 @@ pub struct AppDetail {
     pub image: Option<Image>,
     pub port: Option<u16>,
     pub health: Option<HealthCheck>,
+    #[serde(flatten)]
+    pub pace: Pace,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -252,8 +255,22 @@ pub struct Settings {
     #[schema(value_type = BTreeMap<String, String>)]
     pub env: BTreeMap<EnvKey, String>,
     pub strategy: Option<Strategy>,
+    /// Instances that a rolling deploy may start beside those wanted: `2` or `25%`. It belongs to the app from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "25%")]
+    pub max_surge: Option<Share>,
+    /// Instances that may be missing while a rolling deploy goes on, never the last one: `1` or `25%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "25%")]
+    pub max_unavailable: Option<Share>,
     /// Seconds after which the deploy fails.
     pub timeout_seconds: Option<u32>,
+}
+
+impl Settings {
+    pub fn pace(&self) -> Pace {
+        Pace { max_surge: self.max_surge, max_unavailable: self.max_unavailable }
+    }
 }
 
 /// `POST /v1/apps/{app}/deploys`. The app is made if it does not exist.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::deploy::text_enum;
 use crate::name::{AppName, InvalidName, TeamName};
+use crate::pace::Pace;
 use crate::release::ReleaseNo;
 
 text_enum!(
@@ -35,6 +36,8 @@ pub struct App {
     /// Grows with every change people make.
     pub revision: u64,
     pub backoff: Backoff,
+    /// How its instances are replaced. It stays as people last asked for, whatever becomes of the deploy they asked with.
+    pub pace: Pace,
     /// RFC 3339, for people only.
     pub created_at: String,
 }
@@ -53,6 +56,7 @@ impl App {
             generation: 0,
             revision: 0,
             backoff: Backoff::default(),
+            pace: Pace::default(),
             created_at,
         }
     }

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod manifest;
 pub mod name;
 pub mod node;
+pub mod pace;
 pub mod placement;
 pub mod plan;
 pub mod problem;

@@ -9,6 +9,7 @@ use crate::deploy::Strategy;
 use crate::health::HealthCheck;
 use crate::kind::Kind;
 use crate::name::{AppName, EnvKey, InvalidName};
+use crate::pace::Share;
 use crate::placement::{Placement, Requirement};
 use crate::size::{Cpu, MiB};
 
@@ -82,6 +83,9 @@ impl Health {
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
     pub strategy: Option<Strategy>,
+    /// `2` or `"25%"`: instances beyond those wanted, and missing of them, while a rolling deploy goes on.
+    pub max_surge: Option<Share>,
+    pub max_unavailable: Option<Share>,
     pub timeout_seconds: Option<u32>,
 }
 
@@ -175,6 +179,8 @@ mod tests {
             path = "/health"
             [deploy]
             strategy = "recreate"
+            max_surge = "25%"
+            max_unavailable = 1
             [env]
             LOG_LEVEL = "info"
         "#;
@@ -185,6 +191,8 @@ mod tests {
         assert_eq!(rules.to_string(), "disk=ssd, zone in a,b, at most 1 on a node");
         assert_eq!(manifest.health.map(|h| h.check()), Some(HealthCheck::Http { path: "/health".into() }));
         assert_eq!(manifest.deploy.strategy, Some(Strategy::Recreate));
+        let pace = (manifest.deploy.max_surge, manifest.deploy.max_unavailable);
+        assert_eq!(pace, (Some(Share::Percent(25)), Some(Share::Count(1))));
     }
 
     #[test]

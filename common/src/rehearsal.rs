@@ -15,6 +15,11 @@ pub struct PlanView {
     pub app: AppName,
     pub kind: DeployKind,
     pub strategy: Strategy,
+    /// Instances beyond those wanted, and missing of them, at once.
+    #[serde(default)]
+    pub surge: u32,
+    #[serde(default)]
+    pub unavailable: u32,
     /// What it is, for people: `scale to 3 instances`.
     pub note: String,
     pub from: Option<ReleaseNo>,

@@ -1,5 +1,7 @@
 //! Every number a decision uses, with its unit and its reason.
 
+use dinp_common::pace::{Pace, Share};
+
 /// The numbers of one cluster. Tests and operators may choose others; nothing else hard-codes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -93,14 +95,17 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Instances a rolling deploy may start beyond those wanted.
-    pub fn surge(&self, wanted: u32) -> u32 {
-        (wanted * self.surge_percent).div_ceil(100).max(1)
+    /// Instances a rolling deploy may start beyond those wanted. At least one unless it may do without some: with
+    /// neither, nothing could ever be replaced.
+    pub fn surge(&self, pace: Pace, wanted: u32) -> u32 {
+        let surge = pace.max_surge.unwrap_or(Share::Percent(self.surge_percent)).of_at_least(wanted);
+        if pace.max_surge.is_some() && self.unavailable(pace, wanted) > 0 { surge } else { surge.max(1) }
     }
 
     /// Instances a rolling deploy may do without while it goes on.
-    pub fn unavailable(&self, wanted: u32) -> u32 {
-        (wanted * self.unavailable_percent / 100).min(wanted.saturating_sub(1))
+    pub fn unavailable(&self, pace: Pace, wanted: u32) -> u32 {
+        let share = pace.max_unavailable.unwrap_or(Share::Percent(self.unavailable_percent));
+        share.of_at_most(wanted).min(wanted.saturating_sub(1))
     }
 
     /// Instances of one app that move off draining nodes at once.
@@ -172,6 +177,19 @@ impl std::error::Error for Contradictions {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_app_s_own_pace_comes_before_the_cluster_s_and_never_takes_the_last_one() {
+        let policy = Policy::default();
+        let pace =
+            |surge: &str, unavailable: &str| Pace { max_surge: surge.parse().ok(), max_unavailable: unavailable.parse().ok() };
+        let of = |pace: Pace, wanted: u32| (policy.surge(pace, wanted), policy.unavailable(pace, wanted));
+        assert_eq!(of(Pace::default(), 10), (3, 0));
+        assert_eq!(of(pace("2", "50%"), 10), (2, 5));
+        assert_eq!(of(pace("0", "1"), 10), (0, 1));
+        assert_eq!(of(pace("0", "10%"), 3), (1, 0), "a tenth of three is none, and something has to move");
+        assert_eq!(of(pace("0", "1"), 1), (1, 0), "the last one is never missing");
+    }
 
     #[test]
     fn contradictions_are_refused_together_each_by_name() {

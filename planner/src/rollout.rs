@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub release: Option<ReleaseNo>,
     pub generation: u32,
     pub wanted: u32,
+    /// So many may run beyond those wanted while others are replaced.
+    pub surge: u32,
     /// So many serve at least while a rolling deploy replaces the others.
     pub floor: u32,
     pub strategy: Strategy,
@@ -39,16 +41,19 @@ pub(crate) struct Target {
 impl Target {
     fn of(app: &App, deploy: Option<&Deploy>, policy: &Policy) -> Self {
         let wanted = if app.stopped || app.deleted { 0 } else { app.instances };
+        let surge = policy.surge(app.pace, wanted);
         let rollout = deploy.filter(|deploy| deploy.phase == DeployPhase::Rollout && deploy.to.is_some());
         match rollout {
             Some(Deploy { to, generation, strategy, paused, .. }) => {
                 let (strategy, paused) = (*strategy, paused.is_some());
-                let floor = wanted - policy.unavailable(wanted);
-                Self { release: *to, generation: *generation, wanted, floor, strategy, paused }
+                let floor = wanted - policy.unavailable(app.pace, wanted);
+                Self { release: *to, generation: *generation, wanted, surge, floor, strategy, paused }
             }
             None => {
                 let (release, generation) = (app.live, app.generation);
-                Self { release, generation, wanted, floor: wanted, strategy: Strategy::Rolling, paused: false }
+                let strategy = Strategy::Rolling;
+                // Without a rollout nothing is done without, so one more at least may run.
+                Self { release, generation, wanted, surge: surge.max(1), floor: wanted, strategy, paused: false }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use dinp_common::app::{App, Backoff};
 use dinp_common::name::AppName;
+use dinp_common::pace::Pace;
 use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
@@ -37,7 +38,7 @@ impl Session {
 
     pub(crate) async fn app_insert(&mut self, app: &App) -> Result<(), StoreError> {
         let query = sql("INSERT INTO apps (name, team, kind, instances, stopped, deleted, live, generation, revision, crashes, \
-             wait_ms, calm_ms, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+             wait_ms, calm_ms, max_surge, max_unavailable, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(app.name.as_str())
         .bind(app.team.as_str())
         .bind(app.kind.as_str())
@@ -50,18 +51,23 @@ impl Session {
         .bind(long(app.backoff.crashes))
         .bind(long(app.backoff.wait_ms))
         .bind(long(app.backoff.calm_ms))
+        .bind(app.pace.max_surge.map(String::from))
+        .bind(app.pace.max_unavailable.map(String::from))
         .bind(&app.created_at);
         self.execute(query).await.map(|_| ())
     }
 
     /// Writes what people may change of an app.
     pub(crate) async fn app_update(&mut self, app: &App) -> Result<(), StoreError> {
-        let query = sql("UPDATE apps SET instances = ?, stopped = ?, deleted = ?, revision = ? WHERE name = ?")
-            .bind(long(app.instances))
-            .bind(long(app.stopped))
-            .bind(long(app.deleted))
-            .bind(long(app.revision))
-            .bind(app.name.as_str());
+        let query = sql("UPDATE apps SET instances = ?, stopped = ?, deleted = ?, revision = ?, max_surge = ?, \
+             max_unavailable = ? WHERE name = ?")
+        .bind(long(app.instances))
+        .bind(long(app.stopped))
+        .bind(long(app.deleted))
+        .bind(long(app.revision))
+        .bind(app.pace.max_surge.map(String::from))
+        .bind(app.pace.max_unavailable.map(String::from))
+        .bind(app.name.as_str());
         self.execute(query).await.map(|_| ())
     }
 }
@@ -78,6 +84,7 @@ pub(crate) fn app_from(row: &AnyRow) -> Result<App, StoreError> {
         generation: row.number("generation")?,
         revision: row.number("revision")?,
         backoff: Backoff { crashes: row.number("crashes")?, wait_ms: row.number("wait_ms")?, calm_ms: row.number("calm_ms")? },
+        pace: Pace { max_surge: row.parsed_opt("max_surge")?, max_unavailable: row.parsed_opt("max_unavailable")? },
         created_at: row.text("created_at")?,
     })
 }

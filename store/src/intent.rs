@@ -214,6 +214,7 @@ async fn wanted_app(session: &mut Session, intent: &Intent) -> Result<(App, Opti
     app.instances = intent.instances.unwrap_or(app.instances);
     app.stopped = intent.stopped.unwrap_or(app.stopped);
     app.deleted = intent.deleted;
+    app.pace = app.pace.with(intent.settings.pace());
     if exists {
         session.app_update(&app).await?;
     } else {

@@ -1,8 +1,8 @@
 //! What a dry run says: node by node, then step by step, then how it would end.
 
-use dinp_common::deploy::{Cause, DeployState};
+use dinp_common::deploy::{Cause, DeployState, Strategy};
 use dinp_common::name::AppName;
-use dinp_common::rehearsal::{PlanNode, PlanStep, PlanView};
+use dinp_common::rehearsal::{PlanAction, PlanNode, PlanStep, PlanView};
 
 use super::failure::{Exit, Failure};
 use super::output::{Output, text};
@@ -18,6 +18,9 @@ pub fn print(session: &Session, plan: &PlanView) -> Result<(), Failure> {
             out.line(words::filtered(filtered));
         }
         steps(out, plan.steps.iter().map(|step| (None, step)));
+        if plan.strategy == Strategy::Rolling && plan.steps.iter().any(|step| step.action != PlanAction::Start) {
+            out.line(words::at_once(plan));
+        }
         if plan.outcome == Some(DeployState::Succeeded) {
             out.line(words::would_succeed(plan));
         }

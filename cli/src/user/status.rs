@@ -28,6 +28,7 @@ fn print(out: &Output, detail: &AppDetail) {
     if let (Some(health), Some(port)) = (&detail.health, detail.port) {
         facts.push(("health", health.describe(port)));
     }
+    facts.extend(words::pace(&detail.pace).map(|pace| ("deploys", pace)));
     facts.extend(detail.image.as_ref().map(|image| ("image", format!("{} ({})", image.name, image.config.short()))));
     for (name, value) in facts {
         out.line(format!("  {name:<10} {value}"));

@@ -7,6 +7,7 @@ use std::path::Path;
 use dinp_common::api::{DeployView, InstanceView, NodeView};
 use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
 use dinp_common::name::{AppName, NodeName};
+use dinp_common::pace::Pace;
 use dinp_common::rehearsal::{DrainLeft, PlanView};
 use dinp_common::release::ReleaseNo;
 
@@ -198,6 +199,18 @@ pub fn superseded(view: &DeployView) -> String {
 pub fn dry_run(plan: &PlanView) -> String {
     let built = if plan.after_build { "; what follows once the image is built" } else { "" };
     format!("dry run: {}{built}. Nothing is changed", plan.note)
+}
+
+/// How an app's instances are replaced, where its people have said so.
+pub fn pace(pace: &Pace) -> Option<String> {
+    let surge = pace.max_surge.map(|share| format!("{share} more than wanted at most"));
+    let unavailable = pace.max_unavailable.map(|share| format!("{share} fewer at most"));
+    let said: Vec<String> = surge.into_iter().chain(unavailable).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+pub fn at_once(plan: &PlanView) -> String {
+    format!("at once: at most {} more than wanted, at most {} fewer", plan.surge, plan.unavailable)
 }
 
 pub fn filtered(why: &str) -> String {

@@ -266,6 +266,8 @@ fn plan() -> PlanView {
         app: AppName::parse("shop").expect("a name"),
         kind: DeployKind::Scale,
         strategy: Strategy::Rolling,
+        surge: 1,
+        unavailable: 0,
         note: "scale to 2 instances".into(),
         from: Some(ReleaseNo(3)),
         to: Some(ReleaseNo(3)),

@@ -348,7 +348,7 @@ fn empty_app(app: &AppName) -> App {
         revision: 1,
         created_at: World::now(),
     };
-    let detail = AppDetail { app: view, instances: Vec::new(), image: None, port: None, health: None };
+    let detail = AppDetail { app: view, instances: Vec::new(), image: None, port: None, health: None, pace: Default::default() };
     App { detail, deploys: Vec::new(), releases: Vec::new() }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn keep_strength(
 fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: usize) -> usize {
     let ill = new.iter().filter(|member| is_ill(pass, member)).count();
     let missing = (target.wanted as usize).saturating_sub(new.len() - ill - leaving(pass, target, new));
-    let ceiling = (target.wanted + pass.input.policy.surge(target.wanted)) as usize;
+    let ceiling = (target.wanted + target.surge) as usize;
     if old == 0 && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old).min(missing) }
 }
 

@@ -40,6 +40,8 @@ macro_rules! scenarios {
 
 scenarios!(
     address_not_reused_before_every_recorded_router,
+    app_s_own_surge_starts_so_many_at_once,
+    app_that_may_miss_one_needs_no_room_for_one_more,
     at_most_one_on_a_node,
     build_deadline,
     build_then_rollout,

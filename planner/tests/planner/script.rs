@@ -3,6 +3,7 @@
 use dinp_common::deploy::Strategy;
 use dinp_common::instance::InstanceId;
 use dinp_common::name::AppName;
+use dinp_common::pace::Pace;
 use dinp_common::placement::{Placement, Requirement};
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
@@ -64,6 +65,10 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         ["per", "node", app, most] => world.asks(&app_name(app)).placement.per_node = Some(number(most)),
         ["cpu", app, share] => world.asks(&app_name(app)).cpu = Some(share.parse().expect("a share of processors")),
         ["unavailable", percent] => world.policy.unavailable_percent = number(percent.trim_end_matches('%')),
+        ["pace", app, surge, unavailable] => {
+            let pace = Pace { max_surge: surge.parse().ok(), max_unavailable: unavailable.parse().ok() };
+            world.pace(&app_name(app), pace);
+        }
         ["cordon", node] => world.use_node(&node_name(node), true, false),
         ["drain", node] => world.use_node(&node_name(node), true, true),
         ["uncordon", node] => world.use_node(&node_name(node), false, false),

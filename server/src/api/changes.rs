@@ -8,6 +8,7 @@ use dinp_common::api::{DeployView, RollbackRequest, ScaleRequest, Settings, Watc
 use dinp_common::app::App as AppRecord;
 use dinp_common::deploy::{Deploy, DeployKind, DeployState, Strategy};
 use dinp_common::name::AppName;
+use dinp_common::pace::Pace;
 use dinp_common::problem::Problem;
 use dinp_common::rehearsal::PlanView;
 use dinp_common::release::{Release, ReleaseNo};
@@ -72,6 +73,12 @@ pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, ter
     }
 }
 
+/// How running instances give way, as far as it takes room: a rolling change that may do without one needs none beside.
+pub fn needs_room(state: &AppState, strategy: Strategy, pace: Pace, instances: u32) -> Option<Strategy> {
+    let does_without = strategy == Strategy::Rolling && state.config.policy.unavailable(pace, instances) > 0;
+    (!does_without).then_some(strategy)
+}
+
 /// Stores what is wanted and sets everything going.
 pub async fn begin(state: &AppState, intent: Intent) -> ApiResult<Begun> {
     let deploy = state.store.deploy_begin(intent).await?;
@@ -122,7 +129,8 @@ pub async fn scale(
     let memory = request.memory.unwrap_or(live.spec.memory);
     let strategy = request.strategy.unwrap_or(STRATEGY);
     let changed = memory != live.spec.memory;
-    let demand = Demand { instances, memory, replace: changed.then_some(strategy) };
+    let replace = needs_room(&state, strategy, app.pace, instances).filter(|_| changed);
+    let demand = Demand { instances, memory, replace };
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let note = match (request.instances, changed) {
         (Some(n), true) => format!("scale to {n} instances with {memory}"),
@@ -160,7 +168,8 @@ pub async fn restart(
             .suggest(format!("dinp start {name}")));
     }
     let strategy = query.strategy.unwrap_or(STRATEGY);
-    let demand = Demand { instances: app.instances, memory: live.spec.memory, replace: Some(strategy) };
+    let replace = needs_room(&state, strategy, app.pace, app.instances);
+    let demand = Demand { instances: app.instances, memory: live.spec.memory, replace };
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let intent = intent(&name, DeployKind::Restart, "restart".to_owned(), &by, terms);
     begin(&state, Intent { restart: true, strategy, ..intent }).await
@@ -198,7 +207,8 @@ pub async fn rollback(
             .suggest("roll back to a later release, or deploy the artifact again"));
     }
     let strategy = query.strategy.unwrap_or(STRATEGY);
-    room::check(&snapshot, &name, Demand { instances: app.instances, memory: old.spec.memory, replace: Some(strategy) })?;
+    let replace = needs_room(&state, strategy, app.pace, app.instances);
+    room::check(&snapshot, &name, Demand { instances: app.instances, memory: old.spec.memory, replace })?;
     let note = format!("rollback to {to}");
     let release = Some(NewRelease { spec: old.spec, note: note.clone(), build: old.build });
     begin(&state, Intent { release, strategy, ..intent(&name, DeployKind::Rollback, note, &by, terms) }).await

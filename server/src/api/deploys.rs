@@ -80,16 +80,19 @@ pub async fn prepare(state: &AppState, name: &AppName, settings: Settings) -> Ap
     if app.as_ref().is_some_and(|app| app.deleted) {
         return Err(IntentError::Deleting { app: name.clone() }.into());
     }
+    let pace = app.as_ref().map(|app| app.pace).unwrap_or_default().with(settings.pace());
+    validate::pace(pace)?;
     let snapshot = state.cluster.snapshot();
     let live = match &app {
         Some(app) => apps::live(state, &snapshot, app).await?,
         None => None,
     };
     let base = live.map(|release| release.spec);
+    let instances = settings.instances.or(app.map(|app| app.instances)).unwrap_or(1);
     let demand = Demand {
-        instances: settings.instances.or(app.map(|app| app.instances)).unwrap_or(1),
+        instances,
         memory: settings.memory.or(base.as_ref().map(|base| base.memory)).unwrap_or(RunSpec::DEFAULT_MEMORY),
-        replace: Some(settings.strategy.unwrap_or(changes::STRATEGY)),
+        replace: changes::needs_room(state, settings.strategy.unwrap_or(changes::STRATEGY), pace, instances),
     };
     room::check(&snapshot, name, demand)?;
     let mut env = base.as_ref().map(|base| base.env.clone()).unwrap_or_default();

@@ -8,8 +8,10 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use dinp_common::deploy::Deploy;
 use dinp_common::fence::Fence;
-use dinp_common::name::NodeName;
+use dinp_common::name::{AppName, NodeName};
+use dinp_common::plan::Desired;
 use dinp_common::rehearsal::{DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_planner::policy::Policy;
 use dinp_planner::preview::{self, Does, DrainPreview, Outcome, Preview, Step, preview};
 use dinp_store::Intent;
 
@@ -56,10 +58,11 @@ pub async fn answer(state: &AppState, intent: Intent, query: DryRunQuery) -> Api
 /// `after_build`: the intent's image stands for one that has to be built.
 pub async fn rehearse(state: &AppState, intent: Intent, after_build: bool) -> ApiResult<Answer> {
     let (deploy, desired) = state.store.deploy_preview(intent).await?;
+    let pace = paces(&desired, &deploy.app, &state.config.policy);
     let observed = state.cluster.observed(Instant::now());
     let (config, app, fence) = (state.config.clone(), deploy.app.clone(), fence(state));
     let preview = aside(move || preview(desired, observed, &fence, &config.domain, &config.policy, &app)).await?;
-    Ok(Answer::Plan(Box::new(plan_view(&deploy, preview, after_build))))
+    Ok(Answer::Plan(Box::new(plan_view(&deploy, preview, pace, after_build))))
 }
 
 /// What a drain of the node would move, and what would stay.
@@ -94,7 +97,13 @@ fn plan_nodes(nodes: BTreeMap<NodeName, (u32, u32)>) -> Vec<PlanNode> {
     nodes.into_iter().map(|(name, (now, then))| PlanNode { name, now, then }).collect()
 }
 
-fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
+/// How many more than those wanted, and how many fewer, there may be at once.
+fn paces(desired: &Desired, app: &AppName, policy: &Policy) -> (u32, u32) {
+    let app = desired.app(app);
+    app.map_or((0, 0), |app| (policy.surge(app.pace, app.instances), policy.unavailable(app.pace, app.instances)))
+}
+
+fn plan_view(deploy: &Deploy, preview: Preview, (surge, unavailable): (u32, u32), after_build: bool) -> PlanView {
     let Preview { steps, outcome, nodes, filtered } = preview;
     let (outcome, failure) = match outcome {
         Outcome::Ends { state, failure } => (Some(state), failure),
@@ -104,6 +113,8 @@ fn plan_view(deploy: &Deploy, preview: Preview, after_build: bool) -> PlanView {
         app: deploy.app.clone(),
         kind: deploy.kind,
         strategy: deploy.strategy,
+        surge,
+        unavailable,
         note: deploy.note.clone(),
         from: deploy.from,
         to: deploy.to,

@@ -3,6 +3,7 @@
 use dinp_common::api::Settings;
 use dinp_common::health::HealthCheck;
 use dinp_common::limits;
+use dinp_common::pace::Pace;
 use dinp_common::release::Env;
 use dinp_common::size::{MiB, human_bytes};
 
@@ -36,6 +37,16 @@ pub fn settings(settings: &Settings) -> ApiResult<()> {
         return Err(refused("/settings/placement", error.to_string()));
     }
     settings.health.as_ref().map_or(Ok(()), health)
+}
+
+/// `pace` is the app's with what is asked now.
+pub fn pace(pace: Pace) -> ApiResult<()> {
+    if !pace.moves_nothing() {
+        return Ok(());
+    }
+    let detail = "with max_surge 0 and max_unavailable 0 no instance could ever be replaced".to_owned();
+    Err(refused("/settings/max_surge", detail)
+        .suggest("let max_surge be 1 (no user notices) or max_unavailable 1 (no room is needed)"))
 }
 
 pub fn instances(pointer: &str, n: u32) -> ApiResult<()> {

@@ -48,6 +48,7 @@ pub fn app_detail(snapshot: &Snapshot, app: &App, live: Option<&Release>, last: 
         image: live.map(|release| release.spec.image.clone()),
         port: live.map(|release| release.spec.port),
         health: live.map(|release| release.spec.health.clone()),
+        pace: app.pace,
     }
 }
 

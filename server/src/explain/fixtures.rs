@@ -77,6 +77,7 @@ pub fn app(instances: u32) -> App {
         generation: 1,
         revision: 9,
         backoff: Backoff::default(),
+        pace: Default::default(),
         created_at: "2026-11-21T03:00:00Z".into(),
     }
 }

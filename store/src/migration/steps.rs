@@ -41,6 +41,8 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0003_03_deploys_paused"),
     step!("sqlite", "0003_04_deploys_paused_ms"),
     step!("sqlite", "0003_05_nodes_draining"),
+    step!("sqlite", "0004_01_apps_max_surge"),
+    step!("sqlite", "0004_02_apps_max_unavailable"),
 ];
 
 /// In the order of their names.
@@ -69,4 +71,6 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0003_03_deploys_paused"),
     step!("mysql", "0003_04_deploys_paused_ms"),
     step!("mysql", "0003_05_nodes_draining"),
+    step!("mysql", "0004_01_apps_max_surge"),
+    step!("mysql", "0004_02_apps_max_unavailable"),
 ];

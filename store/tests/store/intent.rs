@@ -2,6 +2,7 @@
 
 use dinp_common::build::BuildState;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
+use dinp_common::pace::Pace;
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
@@ -29,6 +30,24 @@ on_both! {
         assert_eq!((stored.spec, stored.note.as_str(), stored.author.as_str()), (spec(1), "release 1", "ann"));
         let events = db.store.event_list(Some(&name("shop")), None, None, 10).await.expect("reads");
         assert_eq!((events[0].kind.as_str(), events[0].actor.as_str()), ("deploy_started", "ann"));
+    }
+
+    async fn how_an_app_is_replaced_is_the_app_s_until_somebody_says_otherwise(db: Database) {
+        let share = |text: &str| text.parse().ok();
+        let mut wish = Intent { create: true, release: Some(release(1)), ..intent("shop", DeployKind::Release) };
+        wish.settings.max_surge = share("2");
+        wish.settings.max_unavailable = share("25%");
+        db.store.deploy_begin(wish).await.expect("begins");
+        let mut next = Intent { release: Some(release(2)), ..intent("shop", DeployKind::Release) };
+        next.settings.max_surge = share("50%");
+        db.store.deploy_begin(next).await.expect("begins");
+        db.store.deploy_begin(intent("shop", DeployKind::Scale)).await.expect("begins");
+        let app = db.store.app_get(&name("shop")).await.expect("reads").expect("is there");
+        assert_eq!(app.pace, Pace { max_surge: share("50%"), max_unavailable: share("25%") });
+        assert_eq!(db.store.desired_load().await.expect("reads").apps[0].pace, app.pace, "decisions read the same");
+        deployed(&db.store, "blog", 1).await;
+        let blog = db.store.app_get(&name("blog")).await.expect("reads").expect("is there");
+        assert_eq!(blog.pace, Pace::default());
     }
 
     async fn a_sealed_value_stays_sealed(db: Database) {

@@ -168,6 +168,8 @@ fn settings(args: &Deploy, manifest: Option<Manifest>) -> Result<Settings, Failu
     settings.port = args.port.or(settings.port);
     settings.health = args.health.clone().or(settings.health);
     settings.strategy = args.strategy.or(settings.strategy);
+    settings.max_surge = args.max_surge.or(settings.max_surge);
+    settings.max_unavailable = args.max_unavailable.or(settings.max_unavailable);
     settings.timeout_seconds = args.timeout.map(whole_seconds).or(settings.timeout_seconds);
     settings.env.extend(args.env.iter().cloned());
     Ok(settings)
@@ -194,6 +196,8 @@ fn of_manifest(manifest: Manifest) -> Result<Settings, Failure> {
         stop_grace_seconds: manifest.run.stop_grace_seconds,
         env: manifest.env,
         strategy: manifest.deploy.strategy,
+        max_surge: manifest.deploy.max_surge,
+        max_unavailable: manifest.deploy.max_unavailable,
         timeout_seconds: manifest.deploy.timeout_seconds,
     })
 }

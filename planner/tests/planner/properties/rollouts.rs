@@ -1,6 +1,7 @@
 //! With honest agents and routers a rolling change is never felt, whatever its size and pace.
 
 use dinp_common::deploy::{DeployState, Strategy as Rollout};
+use dinp_common::pace::{Pace, Share};
 use dinp_common::size::MiB;
 use proptest::prelude::*;
 
@@ -24,6 +25,13 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// What an app's people say of it, or nothing; what would move nothing is refused before it gets here.
+fn paces() -> impl Strategy<Value = Pace> {
+    let share = || prop::option::of(prop_oneof![(0..4u32).prop_map(Share::Count), (0..101u32).prop_map(Share::Percent)]);
+    let pace = (share(), share()).prop_map(|(max_surge, max_unavailable)| Pace { max_surge, max_unavailable });
+    pace.prop_filter("something has to move", |pace| !pace.moves_nothing())
+}
+
 fn honest(nodes: u32, memory: u64, addresses: u32) -> World {
     let mut world = World::new();
     (1..=nodes).for_each(|n| world.add_node(&format!("node-{n}"), MiB(memory), addresses));
@@ -44,18 +52,20 @@ fn apply(world: &mut World, change: Change, wanted: u32) {
 }
 
 proptest! {
-    #![proptest_config(config(24))]
+    #![proptest_config(config(32))]
 
     #[test]
     fn a_rolling_change_never_drops_below_what_is_wanted(
         first in 1..8u32,
         step in prop_oneof![Just(50u64), Just(300), Just(1_000)],
         unavailable in prop_oneof![2 => Just(0u32), 1 => Just(30)],
+        pace in paces(),
         history in prop::collection::vec((changes(), 0..6_000u64), 1..6),
     ) {
         let mut world = honest(2, 8192, 64);
         world.policy.unavailable_percent = unavailable;
         let shop = app_name("shop");
+        world.pace(&shop, pace);
         let mut wanted = first;
         world.deploy(&shop, first, MiB(64), Behaviour::HealthyAfter(100), Rollout::Rolling);
         (0..4).for_each(|_| world.step(1_000, |_, _| {}));
@@ -65,7 +75,7 @@ proptest! {
             if let Change::ScaleTo(instances) = change {
                 (floor, wanted) = (wanted.min(instances), instances);
             }
-            floor = (floor - world.policy.unavailable(floor)).min(world.routed(&shop).len() as u32);
+            floor = (floor - world.policy.unavailable(pace, floor)).min(world.routed(&shop).len() as u32);
             apply(&mut world, change, wanted);
             for _ in 0..pause.div_ceil(step) {
                 world.step(step, |world, _| {

@@ -7,6 +7,7 @@ use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState
 use dinp_common::digest::{Digest, Image};
 use dinp_common::health::HealthCheck;
 use dinp_common::name::{AppName, NodeName};
+use dinp_common::pace::Pace;
 use dinp_common::plan::Change;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
@@ -90,6 +91,12 @@ impl World {
         if let Some(deploy) = self.desired.deploys.iter_mut().find(|deploy| deploy.app == *name) {
             deploy.paused = paused.map(str::to_owned);
         }
+    }
+
+    /// How the app's instances are replaced from now on.
+    pub fn pace(&mut self, name: &AppName, pace: Pace) {
+        self.ensure_app(name);
+        self.desired.apps.iter_mut().filter(|app| app.name == *name).for_each(|app| app.pace = pace);
     }
 
     pub fn use_node(&mut self, name: &NodeName, cordoned: bool, draining: bool) {

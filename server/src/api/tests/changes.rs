@@ -249,3 +249,30 @@ async fn a_request_whose_caller_goes_away_is_answered_when_it_comes_again() {
     assert_eq!(again.accepted()["number"], 1);
     assert_eq!(server.desired().await.deploys.len(), 1);
 }
+
+#[tokio::test]
+async fn a_pace_that_moves_nothing_is_refused_and_another_is_the_app_s() {
+    let server = Server::new().await;
+    let uploaded = server.put("/v1/artifacts?file_name=hello", b"binary").await.json();
+    let deploy = |settings: serde_json::Value| json!({"source": {"from": "artifact", "digest": uploaded["digest"], "file_name": "hello"}, "settings": settings});
+    let frozen = server.post("/v1/apps/hello/deploys", deploy(json!({"max_surge": 0}))).await.problem(422, "invalid_request");
+    assert!(frozen.detail.contains("max_surge 0 and max_unavailable 0"), "{}", frozen.detail);
+    server.post("/v1/apps/hello/deploys", deploy(json!({"max_surge": "101%"}))).await.problem(422, "invalid_request");
+    server.post("/v1/apps/hello/deploys", deploy(json!({"max_surge": 0, "max_unavailable": "25%"}))).await.accepted();
+    server.post("/v1/apps/hello/deploys", deploy(json!({"max_unavailable": 0}))).await.problem(422, "invalid_request");
+    let app = server.get("/v1/apps/hello").await.json();
+    assert_eq!((app["max_surge"].as_str(), app["max_unavailable"].as_str()), (Some("0"), Some("25%")));
+}
+
+#[tokio::test]
+async fn an_app_that_may_miss_one_is_not_refused_for_want_of_room_for_one_more() {
+    let scene = Scene::new(3).serving("aaa111", 3).serving("bbb222", 3).serving("ccc333", 3);
+    let server = Server::seeing(scene.0).await;
+    let uploaded = server.put("/v1/artifacts?file_name=hello", b"binary").await.json();
+    let deploy = |unavailable: u32| {
+        json!({"source": {"from": "artifact", "digest": uploaded["digest"], "file_name": "hello"},
+            "settings": {"instances": 3, "memory": "300M", "max_unavailable": unavailable}})
+    };
+    server.post("/v1/apps/hello/deploys", deploy(0)).await.problem(422, "no_room");
+    server.post("/v1/apps/hello/deploys", deploy(1)).await.accepted();
+}

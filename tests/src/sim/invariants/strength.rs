@@ -70,7 +70,7 @@ impl World {
             .collect();
         let stay = others.iter().filter(|(.., judged)| *judged == (true, true)).count();
         let rolls = data.desired.deploy(&app.name).is_some_and(|deploy| deploy.phase == DeployPhase::Rollout);
-        let may_miss = if rolls { self.k.setting.policy.unavailable(app.instances) } else { 0 };
+        let may_miss = if rolls { self.k.setting.policy.unavailable(app.pace, app.instances) } else { 0 };
         if stay < (app.instances - may_miss) as usize {
             let what = format!(
                 "{} of {} is withdrawn and {stay} of {} serve; the others, where, whether routed and healthy: {others:?}",

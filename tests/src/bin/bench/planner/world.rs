@@ -91,6 +91,7 @@ pub fn app(at: usize, instances: u32) -> App {
         generation: 0,
         revision: 1,
         backoff: Default::default(),
+        pace: Default::default(),
         created_at: String::new(),
     }
 }
