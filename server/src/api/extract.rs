@@ -1,6 +1,7 @@
 //! Typed input: bodies, queries and paths, refused in words when they do not read.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection};
 use axum::http::request::Parts;
@@ -13,6 +14,10 @@ use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
 
+/// How long a JSON body may take to arrive: its 1 MiB needs 35 KB a second. Whoever sends more slowly, or not at all, holds
+/// a connection and a task for no longer than that.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// A JSON body. An empty one reads as `{}`, so that `POST .../restart` needs none.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
@@ -22,12 +27,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let json = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = whole(request, state).await?;
         if !bytes.is_empty() && !json {
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body's Content-Type is not JSON")
                 .suggest("send Content-Type: application/json"));
         }
         decode(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
+    }
+}
+
+/// The body of a request that is no upload, within its bounds of size and time.
+pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await {
+        Ok(read) => read.map_err(|rejection| unread(&rejection)),
+        Err(_) => Err(late()),
     }
 }
 
@@ -47,6 +60,13 @@ fn unread(rejection: &BytesRejection) -> ApiError {
         ),
         status => ApiError::new(status, "body_unreadable", "the request's body ended before it was whole"),
     }
+}
+
+fn late() -> ApiError {
+    let detail = format!("the request's body was not whole after {} seconds", BODY_WITHIN.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_late", detail)
+        .suggest("send the whole body at once, and again")
+        .now("nothing of the request was done")
 }
 
 /// Reads JSON; an error names the field by its pointer.

@@ -9,7 +9,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use dinp_common::limits;
 use dinp_store::{Idempotency, RequestKey};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -17,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::AppState;
 use super::changes::Begun;
 use super::deploys::{self, location};
+use super::extract::whole;
 use super::problem::{ApiError, ApiResult};
 use super::under_way::Turn;
 use crate::auth::Principal;
@@ -49,10 +49,7 @@ async fn keyed(state: &AppState, principal: String, key: &HeaderValue, request: 
     })?;
     let key = RequestKey { principal, key: key.to_owned() };
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, limits::JSON_BODY_BYTES).await.map_err(|_| {
-        let detail = format!("the request's body is larger than {} KiB, or ended early", limits::JSON_BODY_BYTES / 1024);
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    })?;
+    let body = whole(Request::from_parts(parts.clone(), body), state).await?;
     let asked = parts.uri.path_and_query().map(|asked| asked.as_str()).unwrap_or_default();
     let fingerprint = hex::encode(Sha256::new().chain_update(asked).chain_update([0]).chain_update(&body).finalize());
     let turn = state.under_way.begin(&key).ok_or_else(in_progress)?;

@@ -1,6 +1,10 @@
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
+use bytes::Bytes;
 use dinp_common::limits;
+use futures_util::stream;
 use serde_json::json;
 
 use super::{Answer, Server};
@@ -24,6 +28,48 @@ async fn whatever_fails_is_a_problem() {
     answer.problem(400, "not_json");
     let large = json!({"name": "x".repeat(limits::JSON_BODY_BYTES)});
     server.post("/v1/tokens", large).await.problem(413, "body_too_large");
+}
+
+/// A body of which nothing ever comes. Once somebody waits for it, time passes as fast as it can.
+fn silent() -> Body {
+    Body::from_stream(stream::once(async {
+        tokio::time::pause();
+        std::future::pending::<Result<Bytes, Infallible>>().await
+    }))
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Server::new().await;
+    server.with_live_app().await;
+    let plain = server.request(Method::POST, "/v1/sessions");
+    let keyed = server.request(Method::POST, "/v1/apps/hello/scale").header("idempotency-key", "k1");
+    for request in [plain, keyed] {
+        let answer = Answer::of(server.send(request.body(silent()).expect("a request")).await).await;
+        tokio::time::resume();
+        let problem = answer.problem(408, "body_late");
+        assert!(problem.detail.contains("30 seconds"), "{problem:?}");
+        assert_eq!(answer.headers[header::CONNECTION], "close", "what comes late is no next request");
+    }
+    let deploys = server.get("/v1/apps/hello/deploys").await.json();
+    assert_eq!(deploys["items"].as_array().expect("items").len(), 1, "{deploys}");
+}
+
+#[tokio::test]
+async fn a_body_too_large_or_cut_is_said_with_a_key_as_without() {
+    let server = Server::new().await;
+    for key in [None, Some("k1")] {
+        let request = || {
+            let request = server.request(Method::POST, "/v1/apps/hello/scale").header(header::CONTENT_TYPE, "application/json");
+            key.into_iter().fold(request, |request, key| request.header("idempotency-key", key))
+        };
+        let large = Body::from(vec![b' '; limits::JSON_BODY_BYTES + 1]);
+        let answer = Answer::of(server.send(request().body(large).expect("a request")).await).await;
+        answer.problem(413, "body_too_large");
+        let cut = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
+        let answer = Answer::of(server.send(request().body(Body::from_stream(cut)).expect("a request")).await).await;
+        answer.problem(400, "body_unreadable");
+    }
 }
 
 #[tokio::test]
