@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dinp_common::api::{BuildClaim, BuildFinish, BuildLogLines};
-use dinp_common::build::BuildId;
+use dinp_common::build::{BuildId, BuildOrder};
 use dinp_common::limits;
 use dinp_common::problem::Problem;
 use tokio_util::io::ReaderStream;
@@ -47,15 +47,25 @@ pub async fn claim(State(state): State<AppState>, Asked(query): Asked<ClaimQuery
 pub async fn artifact(State(state): State<AppState>, Named(id): Named<u32>) -> ApiResult<Response> {
     let build = builds::known(&state, BuildId(id)).await?;
     let path = state.artifacts.path(&build.order.artifact);
-    let file = tokio::fs::File::open(&path).await.map_err(|error| {
-        let detail = format!("the artifact {} of {} cannot be read: {error}", build.order.artifact.short(), build.order.id);
-        ApiError::not_found("artifact_unknown", detail)
-    })?;
+    let file = tokio::fs::File::open(&path).await.map_err(|error| unopened(&build.order, &error))?;
     let mut response = HttpBody::from_stream(ReaderStream::with_capacity(file, READ_BUFFER)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(build.order.artifact_bytes));
     Ok(response)
+}
+
+/// Only an artifact that is certainly not there is unknown; any other one may be read when it is asked for again.
+fn unopened(order: &BuildOrder, error: &std::io::Error) -> ApiError {
+    let artifact = format!("the artifact {} of {}", order.artifact.short(), order.id);
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return ApiError::not_found("artifact_unknown", format!("{artifact} is not here any more"))
+            .suggest("deploy the file again");
+    }
+    tracing::error!(build = %order.id, artifact = %order.artifact, %error, "an artifact cannot be read");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "artifact_unreadable", format!("{artifact} cannot be read: {error}"))
+        .suggest("look at the server's disk, then deploy again")
+        .now("apps keep serving")
 }
 
 /// Appends lines to a build's log and renews its claim, also without lines.

@@ -52,6 +52,21 @@ async fn a_build_becomes_a_release_and_its_artifact_goes() {
 }
 
 #[tokio::test]
+async fn only_an_artifact_that_is_not_there_is_unknown() {
+    let server = Server::new().await;
+    let (id, _) = server.claimed().await;
+    let path = format!("/v1/builder/builds/{id}/artifact");
+    let ask = async || server.as_kind(TokenKind::Builder, Method::GET, &path, json!({})).await;
+    let artifact = server.state.artifacts.list().expect("the folder").remove(0);
+    let file = server.state.artifacts.path(&artifact);
+    std::fs::remove_file(&file).expect("removed");
+    ask().await.problem(404, "artifact_unknown");
+    // A link to itself can be opened by nobody, root included.
+    std::os::unix::fs::symlink(&file, &file).expect("a link");
+    ask().await.problem(500, "artifact_unreadable");
+}
+
+#[tokio::test]
 async fn a_failed_build_fails_the_deploy_with_its_words() {
     let server = Server::new().await;
     let (id, claim) = server.claimed().await;
