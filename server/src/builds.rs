@@ -3,21 +3,21 @@
 //! A builder that falls silent loses its build after [`CLAIM_LAPSES`] of this server's own time. What a build leads to is
 //! worked out from what is stored, so a server that stopped between a build's end and its release goes on from there.
 
+mod settle;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dinp_common::api::{BuildClaim, WatchEvent};
 use dinp_common::build::{BuildId, BuildOutcome};
-use dinp_common::deploy::{Cause, Deploy, Failure};
 use dinp_common::digest::Digest;
-use dinp_store::{Build, NewRelease, Requeued, Store, StoreError};
+use dinp_store::{Requeued, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
 use crate::cluster::Cluster;
-use crate::{explain, spec};
 
 /// A builder renews at least every 5 s; three renewals missed, and it counts as gone.
 pub const CLAIM_LAPSES: Duration = Duration::from_secs(15);
@@ -25,8 +25,6 @@ pub const CLAIM_LAPSES: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a waiting builder looks into the store, where another server may have queued something.
 const LOOK_FOR_WORK: Duration = Duration::from_secs(5);
-/// Looks after which a store that is away is given up: a new leader, or this one's next build, settles it.
-const SETTLE_TRIES: u32 = 120;
 /// How long an upload may wait for its deploy before it counts as forgotten.
 const UPLOAD_WAITS: Duration = Duration::from_secs(3_600);
 /// Uploads remembered as waiting; the oldest goes first.
@@ -149,7 +147,7 @@ impl Builds {
         for (id, claim) in self.0.store.build_running().await? {
             self.claims().entry(id).or_insert(Held { claim, renewed: Instant::now() });
         }
-        self.settle().await?;
+        self.settle_or_later().await;
         self.moved();
         Ok(())
     }
@@ -175,56 +173,6 @@ impl Builds {
             self.claims().remove(&id);
             self.moved();
         }
-    }
-
-    /// Settles; if the store fails just now, the next look does it.
-    async fn settle_or_later(&self) {
-        if let Err(error) = self.settle().await {
-            tracing::warn!(%error, "a finished build cannot be carried on; trying again");
-            let again = self.clone();
-            tokio::spawn(async move {
-                for _ in 0..SETTLE_TRIES {
-                    tokio::time::sleep(LOOK).await;
-                    if again.settle().await.is_ok() {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-
-    /// Every finished build leads its deploy on: to a release, or to its end.
-    pub async fn settle(&self) -> Result<(), StoreError> {
-        for (deploy, build) in self.0.store.deploy_list_built().await? {
-            self.settle_one(&deploy, &build).await?;
-            self.0.cluster.announce(WatchEvent::App { app: deploy.app.to_string() });
-            self.0.cluster.nudge();
-        }
-        self.sweep().await
-    }
-
-    async fn settle_one(&self, deploy: &Deploy, build: &Build) -> Result<(), StoreError> {
-        let store = &self.0.store;
-        let app = store.app_get(&deploy.app).await?;
-        match &build.outcome {
-            Some(BuildOutcome::Image { image, health, .. }) => {
-                let live = match app.and_then(|app| app.live) {
-                    Some(live) => store.release_get(&deploy.app, live).await?,
-                    None => None,
-                };
-                let base = live.as_ref().map(|release| &release.spec);
-                let spec = spec::merged(base, image.clone(), Some(health.clone()), &deploy.settings);
-                let release = NewRelease { spec, note: deploy.note.clone(), build: Some(build.order.id) };
-                store.deploy_release(&deploy.app, deploy.number, release).await?;
-            }
-            Some(BuildOutcome::Failed { why, fix }) => {
-                let now = app.as_ref().map_or_else(|| format!("{} is gone", deploy.app), explain::still);
-                let failure = Failure { cause: Cause::BuildFailed, why: why.clone(), now, fix: fix.clone(), output: None };
-                store.deploy_fail(&deploy.app, deploy.number, failure).await?;
-            }
-            None => tracing::error!(build = %build.order.id, "a build has ended without an outcome"),
-        }
-        Ok(())
     }
 
     /// An upload keeps its artifact until a deploy needs it, or it counts as forgotten.
