@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use dinp_tests::sim::{Clock, Detail, Outcome, Planted, run};
+use dinp_tests::sim::{Clock, Detail, Outcome, Planted, Setting, run, run_in};
 
 const USAGE: &str = "\
 sim: simulates whole clusters, with faults drawn from a seed
@@ -14,6 +14,7 @@ sim: simulates whole clusters, with faults drawn from a seed
   sim --seed S [--trace] [--hours H]                one seed; with --trace, everything that happens in it
   sim --planted [NAME] [--seeds N]                  every planted bug, or one, within N seeds (500)
   sim --planted NAME --seed S [--trace]             one seed with one planted bug
+  sim --figures                                     how fast it is: 5 nodes, 20 apps, faults on, one core
 ";
 /// One seed in this many is run twice and compared.
 const TWICE_ONE_IN: u64 = 20;
@@ -21,6 +22,9 @@ const TWICE_ONE_IN: u64 = 20;
 const TIMELINE: usize = 150;
 /// Seeds within which a planted bug must be found.
 const PLANTED_SEEDS: u64 = 500;
+/// Runs that the figures are the mean of, and hours of each.
+const MEASURED: u64 = 5;
+const MEASURED_HOURS: f64 = 1.0;
 
 #[derive(Debug, Default)]
 struct Args {
@@ -31,6 +35,7 @@ struct Args {
     planted: Option<Option<Planted>>,
     hours: Option<f64>,
     jobs: Option<usize>,
+    figures: bool,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
     let good = match (args.seed, args.planted) {
         (Some(seed), planted) => one(seed, &args, planted.flatten()),
         (None, Some(planted)) => all_planted(&args, planted),
+        (None, None) if args.figures => figures(),
         (None, None) => many(&args),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -64,6 +70,7 @@ fn parse(given: impl Iterator<Item = String>) -> Result<Args, String> {
             "--hours" => args.hours = Some(number("hours")?),
             "--jobs" => args.jobs = Some(number("a number")? as usize),
             "--trace" => args.trace = true,
+            "--figures" => args.figures = true,
             "--planted" => {
                 let bug = given.next_if(|next| !next.starts_with("--"));
                 let bug =
@@ -94,6 +101,29 @@ fn one(seed: u64, args: &Args, planted: Option<Planted>) -> bool {
         outcome.hash
     );
     outcome.violation.is_none()
+}
+
+/// The speed on one core, as simulated seconds in one second.
+fn figures() -> bool {
+    let (mut speeds, mut good) = (Vec::new(), true);
+    for seed in 0..MEASURED {
+        let began = Instant::now();
+        let outcome = run_in(Setting::measured(seed, MEASURED_HOURS), None, Detail::Count);
+        let seconds = began.elapsed().as_secs_f64();
+        let speed = outcome.at as f64 / 1_000.0 / seconds;
+        let found =
+            outcome.violation.map_or_else(String::new, |found| format!("; breaks promise {}: {}", found.promise, found.what));
+        println!(
+            "seed {seed}: {} simulated in {seconds:.1} s: {speed:.0} s a second, {} steps{found}",
+            Clock(outcome.at),
+            outcome.steps
+        );
+        good &= found.is_empty();
+        speeds.push(speed);
+    }
+    let mean = speeds.iter().sum::<f64>() / speeds.len() as f64;
+    println!("5 nodes, 20 apps, 3 servers, 2 routers, faults on: {mean:.0} simulated seconds a second on one core");
+    good
 }
 
 #[derive(Debug, Default)]

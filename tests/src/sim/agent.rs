@@ -35,6 +35,8 @@ pub struct Agent {
     pub name: NodeName,
     pub life: u32,
     pub up: bool,
+    /// It ends at the next moment at which that hurts most.
+    pub doomed: bool,
     pub frozen_until: Ms,
     /// It writes to disk and takes nothing in meanwhile.
     pub busy_until: Ms,
@@ -54,6 +56,8 @@ pub struct Agent {
     level: disk::Saver<Assignments>,
     relist: observe::Relist,
     pub facts: NodeFacts,
+    /// The ids in Docker's last list; only for a bug that believes it.
+    pub last_list: Vec<String>,
     tick: u64,
     tick_at: Option<Ms>,
     /// When a leader's word last counted, in this life.
@@ -79,6 +83,7 @@ impl Agent {
             name: names::node(index),
             life: 0,
             up: false,
+            doomed: false,
             frozen_until: 0,
             busy_until: 0,
             started: 0,
@@ -97,6 +102,7 @@ impl Agent {
             level: disk::Saver::default(),
             relist: observe::Relist::default(),
             facts,
+            last_list: Vec::new(),
             tick: 0,
             tick_at: None,
             heard: None,
@@ -107,6 +113,16 @@ impl Agent {
     /// The time since it started.
     pub fn elapsed(&self, now: Ms) -> Duration {
         Duration::from_millis(now - self.started)
+    }
+
+    /// Instances it can hold at once, as it says.
+    pub fn addresses(&self) -> u32 {
+        self.observed.addresses
+    }
+
+    /// The containers of ours that nobody has told it of, by their ids.
+    pub fn orphans(&self) -> Vec<String> {
+        self.observed.orphans.iter().filter_map(|orphan| self.machine.container(&orphan.instance)).collect()
     }
 
     pub fn highest(&self) -> Option<&Fence> {
@@ -155,6 +171,7 @@ impl World {
 
     /// It ends between two steps. What it asked Docker for may still happen.
     pub fn kill_agent(&mut self, n: usize) {
+        self.watch_dies(Place::Node(n));
         let agent = &mut self.nodes[n];
         agent.up = false;
         let links: Vec<(usize, u64)> =
@@ -188,6 +205,7 @@ impl World {
                     self.input(n, dinp_planner::agent::Event::Tick);
                 }
             }
+            NodeEvent::Dies => self.ends(Place::Node(n)),
             NodeEvent::List(ask) => self.list(n, ask),
             NodeEvent::Listed { since, containers } => self.listed(n, since, containers),
             NodeEvent::Network => self.network(n),
@@ -247,11 +265,8 @@ impl World {
         }
         self.hear_server(n, server, link);
         let Some(mut gate) = self.nodes[n].gate.clone() else { return self.session_ends(n, server, link) };
-        let mut admitted = gate.admit(&assignments.fence);
-        if self.k.is_planted(Planted::GateSkipped) {
-            admitted = Ok(Admitted::Known);
-        }
-        match admitted {
+        let admitted = gate.admit(&assignments.fence);
+        match self.twist_admitted(admitted) {
             Ok(Admitted::Known) => self.accept(n, &assignments),
             Ok(Admitted::Raised) => {
                 let delay = self.disk_delay(n);
@@ -283,6 +298,7 @@ impl World {
 
     fn accept(&mut self, n: usize, assignments: &Assignments) {
         self.watch_accepted(n, assignments);
+        let assignments = &self.twist_accepted(assignments);
         let agent = &mut self.nodes[n];
         agent.heard = Some(self.k.now);
         if agent.kept_at < Some(assignments.at()) {

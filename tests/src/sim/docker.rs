@@ -256,6 +256,10 @@ impl Docker {
 }
 
 impl Vessel {
+    pub fn has_label(&self, key: &str) -> bool {
+        self.labels.contains_key(key)
+    }
+
     pub fn runs(&self) -> bool {
         self.state == ContainerState::Running
     }

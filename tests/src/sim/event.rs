@@ -133,6 +133,7 @@ pub enum NodeEvent {
     /// A disk that took nothing is tried again.
     WriteAgain,
     Tick(u64),
+    Dies,
     List(u64),
     Listed {
         since: u64,
@@ -193,6 +194,7 @@ pub enum RouterEvent {
     Offer(Rc<RouteUpdate>),
     /// The table is on disk, or is not.
     Kept,
+    Dies,
     Report(u64),
     Visit,
     FlightEnds(InstanceId),

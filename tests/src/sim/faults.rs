@@ -1,45 +1,15 @@
-//! What goes wrong, and how it ends.
+//! What goes wrong.
 
-use dinp_common::name::RouterId;
-use dinp_common::node::NodeUse;
-use dinp_planner::agent::ContainerState;
-use dinp_planner::agent::container::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_RELEASE};
+mod foreign;
+mod mend;
 
 use super::event::Event;
 use super::kernel::{MINUTE, Ms, SECOND};
-use super::names;
 use super::net::Place;
 use super::redis::CertKey;
-use super::store::hold::Hold;
 use super::world::World;
 
-/// The end of something that went wrong.
-#[derive(Debug, Clone)]
-pub enum Mend {
-    Server(usize),
-    Agent(usize),
-    Router(usize),
-    /// A frozen process goes on; its clock may have stood still meanwhile.
-    Thaw(Place, Ms),
-    Cut(Place, Place),
-    /// It is cut so many times more.
-    Flap(Place, Place, u32),
-    Recut(Place, Place, u32),
-    /// The daemon answers again.
-    Docker(usize),
-    DockerCalls(usize),
-    /// The whole machine is back.
-    Machine(usize),
-    NodeDisk(usize),
-    RouterDisk(usize),
-    Store,
-    StoreLosesTail,
-    Redis,
-    /// An operator strikes off a router that has left.
-    RouterForgotten(RouterId),
-    /// The servers that are down come back.
-    Dark,
-}
+pub use mend::Mend;
 
 /// Everything that can go wrong. A seed has some of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +48,15 @@ enum Kind {
     ContainerSick,
     ContainerRemoved,
     AllServersDark,
+    /// Between what is stored and what follows from it.
+    ServerDiesActing,
+    /// Between a call on Docker and its answer.
+    AgentDiesActing,
+    /// Between a new table and its place on the disk.
+    RouterDiesWriting,
 }
 
-const KINDS: [Kind; 34] = [
+const KINDS: [Kind; 37] = [
     Kind::ServerDies,
     Kind::ServerStops,
     Kind::ServerFreezes,
@@ -115,6 +91,9 @@ const KINDS: [Kind; 34] = [
     Kind::ContainerSick,
     Kind::ContainerRemoved,
     Kind::AllServersDark,
+    Kind::ServerDiesActing,
+    Kind::AgentDiesActing,
+    Kind::RouterDiesWriting,
 ];
 
 impl World {
@@ -134,44 +113,34 @@ impl World {
     }
 
     fn strike(&mut self, kind: Kind) {
+        self.watch.struck = self.k.now;
         let (s, n, r) = (
             self.k.rng.usize(..self.servers.len()),
             self.k.rng.usize(..self.nodes.len()),
             self.k.rng.usize(..self.routers.len()),
         );
         match kind {
-            Kind::ServerDies if self.servers[s].up => {
-                self.kill_server(s);
-                self.mend_after(200, 20 * SECOND, Mend::Server(s));
-            }
+            Kind::ServerDies => self.ends(Place::Server(s)),
             Kind::ServerStops if self.servers[s].up => {
                 if let Some(fence) = self.servers[s].acting(self.k.now).cloned().filter(|_| self.store_answers(s)) {
                     self.store.release(&fence);
                 }
-                self.kill_server(s);
-                self.mend_after(200, 20 * SECOND, Mend::Server(s));
+                self.ends(Place::Server(s));
             }
+            Kind::ServerDiesActing => self.servers[s].doomed = true,
+            Kind::AgentDiesActing => self.nodes[n].doomed = true,
+            Kind::RouterDiesWriting => self.routers[r].doomed = true,
             Kind::AllServersDark => {
-                (0..self.servers.len())
-                    .filter(|s| self.servers[*s].up)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|s| self.kill_server(s));
-                self.mend_after(20 * SECOND, 4 * MINUTE, Mend::Dark);
+                (0..self.servers.len()).for_each(|s| self.kill_server(s));
+                self.mend_after(20 * SECOND, 6 * MINUTE, Mend::Dark);
             }
             Kind::ServerFreezes => self.freeze(Place::Server(s), 12 * SECOND),
-            Kind::AgentDies if self.nodes[n].up => {
-                self.kill_agent(n);
-                self.mend_after(100, 40 * SECOND, Mend::Agent(n));
-            }
+            Kind::AgentDies => self.ends(Place::Node(n)),
             Kind::AgentFreezes => self.freeze(Place::Node(n), 30 * SECOND),
             Kind::MachineReboots => self.lose_machine(n, 40 * SECOND),
             Kind::MachineLost => self.lose_machine(n, 6 * MINUTE),
             Kind::ManyLost => (0..self.nodes.len()).filter(|n| n % 3 != 2).for_each(|n| self.cut_node(n)),
-            Kind::RouterDies if self.routers[r].up => {
-                self.kill_router(r);
-                self.mend_after(100, 60 * SECOND, Mend::Router(r));
-            }
+            Kind::RouterDies => self.ends(Place::Router(r)),
             Kind::RouterFreezes => self.freeze(Place::Router(r), 20 * SECOND),
             Kind::RouterLeaves if self.routers[r].up => {
                 self.replace_router(r);
@@ -188,6 +157,26 @@ impl World {
                 self.mend_after(SECOND, 60 * SECOND, Mend::RouterDisk(r));
             }
             _ => self.strike_node(kind, n),
+        }
+    }
+
+    /// A process ends, and starts again after a while.
+    pub(super) fn ends(&mut self, place: Place) {
+        self.watch.struck = self.k.now;
+        match place {
+            Place::Server(s) if self.servers[s].up => {
+                self.kill_server(s);
+                self.mend_after(200, 20 * SECOND, Mend::Server(s));
+            }
+            Place::Node(n) if self.nodes[n].up => {
+                self.kill_agent(n);
+                self.mend_after(100, 40 * SECOND, Mend::Agent(n));
+            }
+            Place::Router(r) if self.routers[r].up => {
+                self.kill_router(r);
+                self.mend_after(100, 60 * SECOND, Mend::Router(r));
+            }
+            Place::Server(_) | Place::Node(_) | Place::Router(_) | Place::Store | Place::Redis => {}
         }
     }
 
@@ -259,13 +248,20 @@ impl World {
             _ if self.servers[0].sole => return,
             _ => {
                 self.store.fall_behind();
-                return self.mend_after(100, 5 * SECOND, Mend::StoreLosesTail);
+                // The leader may have been on the machine that is lost.
+                let leader = (0..self.servers.len()).find(|s| self.servers[*s].acting(self.k.now).is_some());
+                if let Some(leader) = leader.filter(|_| self.k.chance(500)) {
+                    self.kill_server(leader);
+                    self.mend_after(200, 3 * SECOND, Mend::Server(leader));
+                }
+                return self.mend_after(100, 8 * SECOND, Mend::StoreLosesTail);
             }
         }
         self.mend_after(500, 40 * SECOND, Mend::Store);
     }
 
     fn strike_redis(&mut self, kind: Kind) {
+        self.redis_is_hurt();
         match kind {
             Kind::RedisFlushed => self.redis.flush(),
             Kind::RedisEmptied => self.redis.routes.clear(),
@@ -349,155 +345,8 @@ impl World {
         }
     }
 
-    fn mend_after(&mut self, least: Ms, most: Ms, mend: Mend) {
+    pub(super) fn mend_after(&mut self, least: Ms, most: Ms, mend: Mend) {
         let delay = self.k.between(least, most);
         self.k.after(delay, Event::Mend(mend));
-    }
-
-    pub(super) fn mend(&mut self, mend: Mend) {
-        match &mend {
-            Mend::Agent(n) | Mend::Docker(n) | Mend::DockerCalls(n) | Mend::Machine(n) | Mend::NodeDisk(n) => {
-                self.recovered(Place::Node(*n));
-            }
-            Mend::Server(s) => self.recovered(Place::Server(*s)),
-            Mend::Router(r) | Mend::RouterDisk(r) => self.recovered(Place::Router(*r)),
-            Mend::Thaw(place, _) => self.recovered(*place),
-            Mend::Redis => self.recovered(Place::Redis),
-            Mend::Cut(..)
-            | Mend::Flap(..)
-            | Mend::Recut(..)
-            | Mend::Store
-            | Mend::StoreLosesTail
-            | Mend::Dark
-            | Mend::RouterForgotten(_) => {}
-        }
-        self.mend_one(mend);
-    }
-
-    fn mend_one(&mut self, mend: Mend) {
-        match mend {
-            Mend::Server(s) if !self.servers[s].up => self.start_server(s),
-            Mend::Agent(n) if !self.nodes[n].up && !self.docker[n].down => self.start_agent(n),
-            Mend::Router(r) if !self.routers[r].up => self.start_router(r),
-            Mend::Thaw(Place::Server(s), stood) => self.servers[s].stood_ms += stood,
-            Mend::Cut(from, to) => self.heal(from, to),
-            Mend::Flap(from, to, flaps) => {
-                self.heal(from, to);
-                self.mend_after(200, 3 * SECOND, Mend::Recut(from, to, flaps - 1));
-            }
-            Mend::Recut(from, to, flaps) => self.recut(from, to, flaps),
-            Mend::Docker(n) => {
-                if self.nodes[n].up {
-                    (self.docker[n].hung, self.docker[n].down) = (false, false);
-                } else {
-                    self.docker[n].hung = false;
-                }
-            }
-            Mend::DockerCalls(n) => {
-                let docker = &mut self.docker[n];
-                (docker.flaky_permille, docker.lists_permille, docker.deaf) = (0, 0, false);
-            }
-            Mend::Machine(n) => {
-                (self.docker[n].hung, self.docker[n].down) = (false, false);
-                if !self.nodes[n].up {
-                    self.start_agent(n);
-                }
-            }
-            Mend::NodeDisk(n) => self.disks[n].full = false,
-            Mend::RouterDisk(r) => self.routers[r].disk_full = false,
-            Mend::Store => self.store.mend(),
-            Mend::StoreLosesTail => {
-                crate::say!(self.k, "fault", "the store loses its tail");
-                self.watch.tail_lost = Some(self.k.now);
-                self.store.fail_over();
-            }
-            Mend::RouterForgotten(id) => self.store.forget_router(&id),
-            Mend::Redis => self.redis.frozen = false,
-            Mend::Dark => (0..self.servers.len()).for_each(|s| self.mend(Mend::Server(s))),
-            Mend::Server(_) | Mend::Agent(_) | Mend::Router(_) | Mend::Thaw(..) => {}
-        }
-    }
-
-    fn recut(&mut self, from: Place, to: Place, flaps: u32) {
-        if !self.k.calm {
-            self.cut(from, to, flaps);
-        }
-    }
-
-    fn heal(&mut self, from: Place, to: Place) {
-        self.k.net.mend(from, to);
-        for place in [from, to] {
-            self.recovered(place);
-        }
-    }
-
-    /// From now on nothing ails it, as far as this trouble goes.
-    fn recovered(&mut self, place: Place) {
-        let now = self.k.now;
-        match place {
-            Place::Router(r) => self.routers[r].well_since = now,
-            Place::Node(n) => self.nodes[n].well_since = now,
-            Place::Server(s) => self.servers[s].well_since = now,
-            Place::Redis => self.routers.iter_mut().for_each(|router| router.well_since = now),
-            Place::Store => {}
-        }
-    }
-
-    /// Everything that is broken is mended, and nobody wants anything new.
-    pub(super) fn calm(&mut self) {
-        crate::say!(self.k, "fault", "no more");
-        self.k.calm = true;
-        self.k.net.mend_all();
-        self.store.mend();
-        self.redis.frozen = false;
-        for n in 0..self.nodes.len() {
-            self.disks[n].full = false;
-            self.nodes[n].frozen_until = 0;
-            let docker = &mut self.docker[n];
-            (docker.hung, docker.down, docker.deaf) = (false, false, false);
-            (docker.flaky_permille, docker.lists_permille) = (0, 0);
-            self.store.node_use(&names::node(n), NodeUse::Open);
-            if !self.nodes[n].up {
-                self.start_agent(n);
-            }
-        }
-        for s in 0..self.servers.len() {
-            self.servers[s].frozen_until = 0;
-            if !self.servers[s].up {
-                self.start_server(s);
-            }
-        }
-        for r in 0..self.routers.len() {
-            (self.routers[r].disk_full, self.routers[r].frozen_until) = (false, 0);
-            if !self.routers[r].up {
-                self.start_router(r);
-            }
-        }
-        let paused: Vec<_> = self.store.tables.deploys.iter().map(|deploy| (deploy.app.clone(), deploy.number)).collect();
-        for (app, number) in paused {
-            self.store.hold(&app, number, Hold::Resume);
-        }
-        self.watch.calm_since = self.k.now;
-        self.k.after(MINUTE, Event::Rest);
-    }
-
-    /// What is not ours, some of it with our labels on it.
-    pub(super) fn add_foreign(&mut self, n: usize) {
-        let node = names::node(n).to_string();
-        let cluster = names::cluster().to_string();
-        let full = |cluster: &str, node: &str| {
-            vec![
-                (LABEL_CLUSTER, cluster.to_owned()),
-                (LABEL_NODE, node.to_owned()),
-                (LABEL_APP, "app000".to_owned()),
-                (LABEL_INSTANCE, "zzzzzz".to_owned()),
-                (LABEL_RELEASE, "v1".to_owned()),
-            ]
-        };
-        self.docker[n].add_foreign("postgres", &[], 0);
-        self.docker[n].add_foreign("copied-from-an-image", &full(&cluster, &node), 0);
-        self.docker[n].add_foreign("dinp-app000-zzzzzz", &full("other", &node), 0);
-        self.docker[n].add_foreign("dinp-app000-zzzzzy", &full(&cluster, "elsewhere"), 0);
-        debug_assert!(self.docker[n].boxes.values().all(|found| found.state == ContainerState::Running));
     }
 }

@@ -5,9 +5,13 @@
 mod decisions;
 mod engine;
 mod lease;
+mod order;
 mod places;
+mod progress;
+mod redis;
 mod rest;
 mod routes;
+mod starts;
 mod strength;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,8 +49,10 @@ pub struct Violation {
 pub struct Watch {
     pub violation: Option<Violation>,
     /// When commits were last lost with their master.
-    pub tail_lost: Option<Ms>,
+    tail_lost: Option<Ms>,
     pub calm_since: Ms,
+    /// When a fault last struck.
+    pub struck: Ms,
     placed: BTreeMap<InstanceId, Placed>,
     /// When it was decided that an instance leaves the routes, and that it is stopped.
     drained: BTreeMap<InstanceId, Ms>,
@@ -55,13 +61,27 @@ pub struct Watch {
     /// When an instance that is no more last served.
     served: BTreeMap<InstanceId, Ms>,
     accepted: BTreeMap<usize, Fence>,
+    /// When each server last took the lease.
+    led: BTreeMap<usize, Ms>,
+    /// Instances that an agent has been told to stop, in one of its lives.
+    told_to_stop: BTreeSet<(usize, u32, InstanceId)>,
+    /// Since when nothing ails the database, and Redis.
+    pub store_well_since: Ms,
+    pub redis_well_since: Ms,
+    /// When somebody last laid hands on what Redis holds.
+    redis_hurt: Ms,
+    /// The highest fence that Redis has taken since.
+    redis_highest: Option<Fence>,
+    /// Looks in a row at which an app lacked something that nothing stood in the way of.
+    lacking: BTreeMap<AppName, u32>,
     /// When each router was recorded, before which nobody waits for it.
     recorded: BTreeMap<RouterId, Ms>,
     /// Instances whose records have gone once.
     forgotten: BTreeSet<InstanceId>,
     confirmed: BTreeMap<RouterId, TableVersion>,
     applied: BTreeMap<usize, (u32, TableVersion)>,
-    certs: BTreeMap<(u64, u64), TableCert>,
+    /// By epoch, holder and version.
+    certs: BTreeMap<(u64, String, u64), TableCert>,
     crashes: BTreeMap<AppName, decisions::Crashes>,
     /// Changes that were more than the passing of time.
     moves: u64,
@@ -84,6 +104,8 @@ struct Placed {
     app: AppName,
     release: ReleaseNo,
     node: NodeName,
+    sequence: u64,
+    at: Ms,
 }
 
 impl Watch {
@@ -108,14 +130,14 @@ impl World {
     fn served_lately(&self, instance: &InstanceId, node: &NodeName, within: Ms) -> bool {
         let now = self.k.now;
         let lately = |at: Ms| at + within >= now;
+        let before = self.watch.served.get(instance).is_some_and(|at| lately(*at));
         match self.vessel(instance, node) {
             Some(found) if found.serves(now, self.k.calm) => true,
             Some(found) if found.runs() => {
-                found.sick_until > now
-                    && lately(found.sick_from)
-                    && found.healthy_since(false).is_some_and(|since| since < found.sick_from)
+                let was_well = found.healthy_since(false).is_some_and(|since| since < found.sick_from);
+                before || (found.sick_until > now && lately(found.sick_from) && was_well)
             }
-            _ => self.watch.served.get(instance).is_some_and(|at| lately(*at)),
+            _ => before,
         }
     }
 
@@ -128,13 +150,19 @@ impl World {
         })
     }
 
-    /// Nothing has ailed the node, or its way to this server, for so long.
+    /// Nothing has ailed the node, its Docker, or its way to this server, for so long.
     fn node_is_well(&self, n: usize, s: usize, for_ms: Ms) -> bool {
-        let (agent, docker, server) = (&self.nodes[n], &self.docker[n], &self.servers[s]);
+        let docker = &self.docker[n];
         let quiet = docker.answers() && !docker.deaf && docker.flaky_permille == 0 && !self.disks[n].full;
+        quiet && self.node_is_heard(n, s, for_ms)
+    }
+
+    /// Its agent could tell this server all that time how its instances are. Docker is not needed for that.
+    fn node_is_heard(&self, n: usize, s: usize, for_ms: Ms) -> bool {
+        let (agent, server) = (&self.nodes[n], &self.servers[s]);
         let since = agent.well_since.max(agent.frozen_until).max(server.frozen_until).max(server.well_since);
         let open = self.k.net.is_open(Place::Server(s), Place::Node(n));
-        agent.up && quiet && open && server.up && since + for_ms <= self.k.now
+        agent.up && open && server.up && since + for_ms <= self.k.now
     }
 
     /// Nothing has ailed the router, or its way to Redis, for so long.
@@ -151,6 +179,19 @@ impl World {
             let recorded = self.watch.recorded.get(&self.routers[*r].id);
             recorded.is_some_and(|at| at + patience <= self.k.now) && self.router_is_well(*r, patience)
         })
+    }
+
+    /// What was committed last is lost with its master, and whoever leads does not know it.
+    pub fn watch_tail_lost(&mut self) {
+        self.watch.tail_lost = Some(self.k.now);
+        self.watch.crashes.clear();
+    }
+
+    /// A process ends.
+    pub fn watch_dies(&mut self, place: Place) {
+        if self.watch.struck != self.k.now {
+            self.broken("10 (nothing that is read ends a process)", format!("{place:?} ends, and nobody has ended it"));
+        }
     }
 
     pub(super) fn watch_recorded(&mut self, router: &RouterId) {

@@ -15,6 +15,7 @@ mod people;
 pub mod planted;
 pub mod redis;
 mod router;
+pub mod seeds;
 mod server;
 mod setting;
 pub mod store;
@@ -47,7 +48,12 @@ pub struct Outcome {
 
 /// Runs one seed to its end.
 pub fn run(seed: u64, hours: Option<f64>, planted: Option<Planted>, detail: Detail) -> Outcome {
-    let mut world = World::new(Kernel::new(Setting::draw(seed, hours), planted, Trace::new(detail)));
+    run_in(Setting::draw(seed, hours), planted, detail)
+}
+
+/// Runs what happens in one setting.
+pub fn run_in(setting: Setting, planted: Option<Planted>, detail: Detail) -> Outcome {
+    let mut world = World::new(Kernel::new(setting, planted, Trace::new(detail)));
     while world.step() {}
     Outcome {
         violation: world.watch.violation,

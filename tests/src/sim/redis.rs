@@ -81,6 +81,11 @@ impl Redis {
         }
     }
 
+    /// What it holds is what its certificate says, as far as counting tells.
+    pub fn is_whole(&self) -> bool {
+        matches!(&self.cert, CertKey::Cert(cert) if cert.count == self.length() && !self.junk)
+    }
+
     pub fn flush(&mut self) {
         *self = Self { frozen: self.frozen, ..Self::default() };
     }

@@ -28,6 +28,8 @@ pub struct Router {
     pub id: RouterId,
     pub life: u32,
     pub up: bool,
+    /// It ends at the next moment at which that hurts most.
+    pub doomed: bool,
     pub frozen_until: Ms,
     busy_until: Ms,
     pub applier: Applier,
@@ -49,6 +51,7 @@ impl Router {
             id: names::router(index as u64),
             life: 0,
             up: false,
+            doomed: false,
             frozen_until: 0,
             busy_until: 0,
             applier: Applier::default(),
@@ -75,11 +78,13 @@ impl World {
         self.routers[r] = Router { id, disk, disk_full, life, up: true, well_since: self.k.now, ..Router::new(r) };
         crate::say!(self.k, self.routers[r], "starts");
         if let Some(table) = self.routers[r].disk.clone()
+            && !self.k.is_planted(Planted::TableNotRead)
             && self.routers[r].applier.apply(&table).is_ok()
         {
             self.watch_table(r);
             self.confirm(r);
         }
+        self.watch_router_starts(r);
         self.k.after(1, Event::Router(r, life, RouterEvent::Poll));
         self.k.after(200, Event::Router(r, life, RouterEvent::Visit));
         self.report_after(r, 1);
@@ -87,6 +92,7 @@ impl World {
 
     /// It ends between two steps; its requests end with it.
     pub fn kill_router(&mut self, r: usize) {
+        self.watch_dies(Place::Router(r));
         let router = &mut self.routers[r];
         router.up = false;
         router.in_flight.clear();
@@ -119,6 +125,7 @@ impl World {
             RouterEvent::Poll => self.poll(r),
             RouterEvent::Offer(update) => self.offer(r, update),
             RouterEvent::Kept => self.kept(r),
+            RouterEvent::Dies => self.ends(Place::Router(r)),
             RouterEvent::Report(report) => {
                 if self.routers[r].report == report {
                     self.report_status(r);
@@ -147,6 +154,7 @@ impl World {
         let life = self.routers[r].life;
         self.k.after(POLL_EVERY, Event::Router(r, life, RouterEvent::Poll));
         if self.reaches_redis(r)
+            && self.survives_reading(r)
             && let CertKey::Cert(cert) = &self.redis.cert
             && self.routers[r].confirmed != Some(cert.at())
         {
@@ -155,7 +163,7 @@ impl World {
     }
 
     fn load_table(&mut self, r: usize) {
-        if !self.reaches_redis(r) {
+        if !self.reaches_redis(r) || !self.survives_reading(r) {
             return;
         }
         let Some(table) = self.redis.table() else { return };
@@ -183,6 +191,9 @@ impl World {
                 }
                 let delay = if self.k.fault(20) { self.k.between(50, 2_000) } else { self.k.between(1, 12) };
                 self.routers[r].busy_until = now + delay;
+                if std::mem::take(&mut self.routers[r].doomed) {
+                    self.k.after(delay / 2, Event::Router(r, life, RouterEvent::Dies));
+                }
                 self.k.after(delay, Event::Router(r, life, RouterEvent::Kept));
             }
             Err(TableRefusal::Gap { .. } | TableRefusal::Uncertified { .. }) => self.load_table(r),
@@ -258,7 +269,13 @@ impl World {
         let life = self.routers[r].life;
         let pause = self.k.between(300, 1_500);
         self.k.after(pause, Event::Router(r, life, RouterEvent::Visit));
-        let Some(table) = self.routers[r].applier.table().filter(|table| !table.is_empty()) else { return };
+        if self.redis.frozen && self.k.is_planted(Planted::StalledRedisStalls) {
+            return self.watch_unanswered(r);
+        }
+        let Some(table) = self.routers[r].applier.table() else { return self.watch_unanswered(r) };
+        if table.is_empty() {
+            return;
+        }
         let route = table.values().nth(self.k.rng.usize(..table.len()));
         let Some(endpoints) = route.map(|route| &route.endpoints).filter(|endpoints| !endpoints.is_empty()) else { return };
         let endpoint = endpoints[self.k.rng.usize(..endpoints.len())].clone();

@@ -16,11 +16,14 @@ use dinp_common::plan::Desired;
 use dinp_common::route::{RouterStatus, TableVersion};
 use dinp_planner::lease::Lease;
 use dinp_planner::observed::{Observed, RouterSeen};
+use dinp_planner::policy::Policy;
 use dinp_planner::reports::Reports;
+use dinp_planner::steadiness::unsteady;
 use dinp_planner::term::{Decided, Term};
 
 use super::event::{Event, ServerEvent};
 use super::kernel::{Kernel, Ms};
+use super::net::Place;
 use super::world::World;
 
 pub struct Server {
@@ -28,6 +31,8 @@ pub struct Server {
     pub life: u32,
     pub up: bool,
     /// It does nothing until then, and does not know it.
+    /// It ends at the next moment at which that hurts most.
+    pub doomed: bool,
     pub frozen_until: Ms,
     started: Ms,
     /// Milliseconds its clock has stood still in this life.
@@ -70,6 +75,7 @@ impl Server {
             index,
             life: 0,
             up: false,
+            doomed: false,
             frozen_until: 0,
             started: 0,
             stood_ms: 0,
@@ -115,6 +121,13 @@ impl Server {
         Observed { nodes: nodes.collect(), routers: routers.collect() }
     }
 
+    /// Whether a node is not one that comes and goes.
+    pub fn trusts(&self, node: &NodeName, now: Ms, policy: &Policy) -> bool {
+        let clock = self.clock(now);
+        let known = self.reports.get(node);
+        known.is_some_and(|(heard, reports)| unsteady(&reports.seen(clock.saturating_sub(*heard)), policy).is_none())
+    }
+
     /// Whether it has an open connection to a node.
     pub fn hears(&self, node: usize) -> bool {
         self.links.contains_key(&node)
@@ -147,6 +160,10 @@ impl World {
 
     /// It ends between two steps; what it asked for may still happen.
     pub fn kill_server(&mut self, s: usize) {
+        if !self.servers[s].up {
+            return;
+        }
+        self.watch_dies(Place::Server(s));
         let server = &mut self.servers[s];
         (server.up, server.term, server.pass) = (false, None, pass::Pass::Idle);
         let links: Vec<(usize, u64)> =

@@ -76,7 +76,9 @@ impl Setting {
         let apps = if large { rng.usize(30..=200) } else { 1 + rng.usize(0..8).min(rng.usize(0..12)) };
         let quiet = rng.u32(0..10) == 0;
         let asks = Asks::draw(&mut rng, nodes, apps);
-        let active = hours.map_or_else(|| rng.u64(27 * MINUTE..=33 * MINUTE), |hours| (hours * 60.0 * MINUTE as f64) as Ms);
+        // Drawn in any case, so that a shorter run is the beginning of the usual one.
+        let usual = rng.u64(27 * MINUTE..=33 * MINUTE);
+        let active = hours.map_or(usual, |hours| (hours * 60.0 * MINUTE as f64) as Ms);
         Self {
             seed,
             servers: *pick(&mut rng, &[1, 1, 1, 2, 2, 3]),
@@ -84,9 +86,9 @@ impl Setting {
             routers: *pick(&mut rng, &[1, 1, 2, 2, 3, 4]),
             apps,
             instances: if large { 6 } else { *pick(&mut rng, &[1, 2, 3, 5, 8]) },
-            memory: MiB(*pick(&mut rng, &[2_048, 4_096, 16_384])),
+            memory: MiB(*pick(&mut rng, &[1_024, 2_048, 4_096, 16_384])),
             cpus: *pick(&mut rng, &[2, 4]),
-            addresses: *pick(&mut rng, &[12, 40, 200]),
+            addresses: *pick(&mut rng, &[8, 40, 200]),
             asks,
             policy: policy::draw(&mut rng),
             net: net(&mut rng, quiet),
@@ -100,6 +102,28 @@ impl Setting {
 }
 
 impl Setting {
+    /// A middling cluster with all its faults, by which the simulation's speed is measured.
+    pub fn measured(seed: u64, hours: f64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (nodes, apps) = (5, 20);
+        let faults =
+            FaultSetting { every: 20_000, kinds: u64::MAX, docker_permille: 10, store_permille: 10, ..faults(&mut rng, false) };
+        Self {
+            servers: 3,
+            nodes,
+            routers: 2,
+            apps,
+            instances: 5,
+            memory: MiB(16_384),
+            addresses: 200,
+            asks: Asks::draw(&mut rng, nodes, apps),
+            faults,
+            wish_every: 20_000,
+            bad_releases: true,
+            ..Self::draw(seed, Some(hours))
+        }
+    }
+
     /// Nothing goes wrong in this world, and nobody asks for anything bad.
     pub fn is_faultless(&self) -> bool {
         self.faults.every == 0 && self.faults.docker_permille == 0 && self.faults.store_permille == 0 && !self.bad_releases

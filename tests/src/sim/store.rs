@@ -200,14 +200,17 @@ impl Store {
         self.copy = Some(Box::new(copy));
     }
 
-    /// The master is lost, and the replica takes its place: what was committed since is gone. Whoever brings an old
-    /// copy into force jumps the numbers that must never be given twice.
-    pub fn fail_over(&mut self) {
+    /// The master is lost, and the replica takes its place: what was committed since is gone. Whoever brings an old copy
+    /// into force with care jumps the numbers that must never be given twice. Without, an epoch may be given twice; the
+    /// numbers of instances jump wherever one would be.
+    pub fn fail_over(&mut self, careful: bool) {
         let Some(copy) = self.copy.take() else { return };
         let (highest, next) = (self.lease.epoch, self.tables.next_instance);
         (self.tables, self.lease, self.ended) = (copy.tables, copy.lease, copy.ended);
-        self.lease = LeaseRow { epoch: highest + JUMP, holder: String::new(), counter: LeaseRow::RELEASED };
-        self.tables.next_instance = next + JUMP;
+        if careful || self.tables.next_instance != next {
+            self.lease = LeaseRow { epoch: highest + JUMP, holder: String::new(), counter: LeaseRow::RELEASED };
+            self.tables.next_instance = next + JUMP;
+        }
     }
 
     pub fn mend(&mut self) {

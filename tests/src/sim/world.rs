@@ -82,6 +82,7 @@ impl World {
         (0..self.routers.len()).for_each(|r| self.start_router(r));
         self.k.after(3_000, Event::People);
         self.k.after(20_000, Event::Fault);
+        self.k.after(10_000, Event::Later(super::invariants::Later::Progress));
         let calm_at = self.k.setting.calm_at;
         self.k.at(calm_at, Event::Calm);
     }
@@ -187,7 +188,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, n: usize, call: Call) -> Answer {
+    pub(super) fn perform(&mut self, n: usize, call: Call) -> Answer {
         let now = self.k.now;
         match call {
             Call::Create { assignment, address } => {
@@ -211,6 +212,7 @@ impl World {
             }
             Call::Terminate(id) => self.signal(n, &id, false),
             Call::Kill(id) => self.signal(n, &id, true),
+            Call::Remove(_) if self.k.is_planted(Planted::ExitedStay) => Answer::Done(String::new()),
             Call::Remove(id) => {
                 self.watch_remove(n, &id);
                 let (answer, news) = self.docker[n].remove(&id);
@@ -348,5 +350,5 @@ impl World {
 
 /// The core of an agent waits for its disk; links and Docker do not wait for the core.
 fn waits_for_core(event: &NodeEvent) -> bool {
-    !matches!(event, NodeEvent::GateWritten { .. })
+    !matches!(event, NodeEvent::GateWritten { .. } | NodeEvent::Dies)
 }

@@ -39,6 +39,7 @@ impl World {
         match effect {
             Effect::Create { assignment, address } => {
                 let instance = assignment.instance.clone();
+                self.watch_wants(n, &instance);
                 self.call_docker(n, instance, None, Call::Create { assignment, address });
             }
             Effect::Act { action: action @ (Action::Start | Action::RestartInPlace), instance, container } => {
@@ -48,6 +49,7 @@ impl World {
                     }
                     self.watch_restart(n, &instance);
                 }
+                self.watch_wants(n, &instance);
                 self.start_when_saved(n, Waiting { revision, instance, action, container });
             }
             Effect::Act { action, instance, container } => self.act(n, action, instance, container),
@@ -115,6 +117,10 @@ impl World {
         let event = DockerEvent::Perform { operation, agent: life, call, fate };
         let engine = self.engines[n];
         self.k.after(delay, Event::Docker(n, engine, event));
+        if std::mem::take(&mut self.nodes[n].doomed) {
+            let soon = self.k.between(0, delay);
+            self.k.after(soon, Event::Node(n, life, NodeEvent::Dies));
+        }
         self.k.after(CHANGE_DEADLINE, Event::Node(n, life, NodeEvent::OperationLate(operation)));
     }
 
@@ -139,7 +145,9 @@ impl World {
     fn examine(&mut self, n: usize, instance: InstanceId, container: &str, code: Option<i64>) {
         let (mut delay, life) = (self.k.between(1, 100), self.nodes[n].life);
         let permille = self.k.setting.faults.docker_permille;
-        let found = if !self.docker[n].answers() || self.k.fault(permille) {
+        let found = if self.counts_as_gone(n, container, code) {
+            Found::Missing
+        } else if !self.docker[n].answers() || self.k.fault(permille) {
             delay = if self.docker[n].hung { READ_DEADLINE } else { delay };
             match code {
                 Some(code) => Found::Ended(Exit { code, oom: false, output: String::new() }),

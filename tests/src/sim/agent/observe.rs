@@ -11,6 +11,7 @@ use dinp_planner::agent::probe::Prober;
 use crate::sim::docker::News;
 use crate::sim::event::{Event, NodeEvent};
 use crate::sim::kernel::Ms;
+use crate::sim::planted::Planted;
 use crate::sim::world::{World, addresses_of};
 
 const LIST_EVERY: Ms = 5_000;
@@ -125,6 +126,7 @@ impl World {
         relist.not_before = self.k.now + LIST_GAP;
         let pause = if std::mem::take(&mut relist.nudged) { 0 } else { pause };
         self.list_after(n, pause);
+        self.twist_listed(n, containers.as_deref().unwrap_or_default());
         let containers = containers.map_err(str::to_owned);
         self.input(n, dinp_planner::agent::Event::Listed { since, containers });
     }
@@ -175,6 +177,7 @@ impl World {
         let (now, calm) = (self.k.now, self.k.calm);
         let outcome = match self.docker[n].at(address) {
             Some(found) if found.serves(now, calm) => Ok(()),
+            Some(_) if self.k.is_planted(Planted::NotOkIsOk) => Ok(()),
             Some(_) => Err("it answers 503".to_owned()),
             None => Err("the connection is refused".to_owned()),
         };

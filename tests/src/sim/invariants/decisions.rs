@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use dinp_common::deploy::DeployPhase;
+use dinp_common::deploy::{DeployPhase, DeployState};
 use dinp_common::fence::Fence;
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
-use dinp_common::name::NodeName;
 use dinp_common::plan::Change;
 
 use super::{Placed, World};
 use crate::sim::kernel::{Ms, SECOND};
-use crate::sim::names;
 use crate::sim::server::PassData;
 
 /// Time that a pass may count beyond a deadline before it ends a deploy.
@@ -19,7 +17,7 @@ const DEADLINE_SLACK: Ms = 5 * SECOND;
 /// Crashes of an app's live release, counted from outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Crashes {
-    count: u32,
+    pub(super) count: u32,
     last: Ms,
     /// What the next start waits.
     wait: Ms,
@@ -41,6 +39,9 @@ impl World {
         self.brake_holds(changes, data);
         self.strength_is_kept(s, changes, data);
         self.nothing_is_started_in_vain(s, changes, data);
+        self.nothing_is_started_twice(s, changes, data);
+        self.weakest_go_first(s, changes, data);
+        self.reasons_are_given(changes);
     }
 
     /// What was stored.
@@ -50,9 +51,10 @@ impl World {
             let counts = !matches!(change, Change::Spend { .. } | Change::Progress { .. } | Change::Backoff { .. });
             self.watch.moves += u64::from(counts);
             match change {
-                Change::Place { instance, .. } => {
+                Change::Place { instance, sequence } => {
                     let Instance { app, release, node, .. } = instance.clone();
-                    self.watch.placed.insert(instance.id.clone(), Placed { app, release, node });
+                    let placed = Placed { app, release, node, sequence: *sequence, at: now };
+                    self.watch.placed.insert(instance.id.clone(), placed);
                 }
                 Change::Move { instance, want: Want::Drain, .. } => {
                     self.watch.drained.entry(instance.clone()).or_insert(now);
@@ -123,6 +125,24 @@ impl World {
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Every decision can be explained to whoever asks.
+    fn reasons_are_given(&mut self, changes: &[Change]) {
+        for change in changes {
+            let mute = match change {
+                Change::Place { instance, .. } => instance.reason.is_empty(),
+                Change::Move { reason, .. } => reason.is_empty(),
+                Change::Finish { state: DeployState::Failed, failure, .. } => failure
+                    .as_ref()
+                    .is_none_or(|failure| [&failure.why, &failure.now, &failure.fix].iter().any(|text| text.is_empty())),
+                Change::Note(note) => note.text.is_empty(),
+                _ => false,
+            };
+            if mute {
+                return self.broken("14 (every decision carries its reason)", format!("{change:?}"));
             }
         }
     }
@@ -205,35 +225,6 @@ impl World {
                     nodes.len()
                 );
                 return self.broken("11 (mass loss brakes)", what);
-            }
-        }
-    }
-
-    /// No instance is started while as many as are wanted serve steadily on nodes that nothing ails.
-    fn nothing_is_started_in_vain(&mut self, s: usize, changes: &[Change], data: &PassData) {
-        let patience = self.k.setting.policy.lost_after_ms + super::LAG;
-        let unheard = data.leading_ms < self.k.setting.policy.lost_after_ms;
-        for change in changes {
-            let Change::Place { instance: new, .. } = change else { continue };
-            let Some(app) = data.desired.app(&new.app).filter(|app| app.live.is_some()) else { continue };
-            if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
-                continue;
-            }
-            let leaves = |node: &NodeName| data.desired.nodes.iter().any(|other| other.name == *node && other.draining);
-            let steady = self.store.tables.instances_of(&app.name).filter(|other| {
-                let n = names::number(other.node.as_str());
-                let heard = self.servers[s].hears(n) || unheard;
-                other.want == Want::Run
-                    && (Some(other.release), other.generation) == (app.live, app.generation)
-                    && heard
-                    && !leaves(&other.node)
-                    && self.serves_steadily(&other.id, &other.node, patience)
-                    && self.node_is_well(n, s, if unheard { 0 } else { patience })
-            });
-            let steady = steady.count();
-            if steady >= app.instances as usize {
-                let what = format!("{} of {} is started beside {steady} that serve", new.id, app.name);
-                return self.broken("4, 9 (nothing well is replaced)", what);
             }
         }
     }

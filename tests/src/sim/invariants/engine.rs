@@ -12,14 +12,20 @@ use crate::sim::world::node_of;
 
 /// By how much a grace may be shorter than promised: a commit whose answer was lost counts its time twice.
 const GRACE_SLACK: Ms = 4 * SECOND;
-/// After so long without a leader, a crashed container runs again.
-const RESTARTED_WITHIN: Ms = 100 * SECOND;
+/// After so long without a leader, and the wait that grows from one restart to the next, a crashed container runs again.
+const RESTARTED_WITHIN: Ms = LEADERLESS_AFTER_MS + 10 * SECOND;
+/// The longest such wait.
+const RESTART_MOST: Ms = 60 * SECOND;
 
 /// A look at what became of something.
 #[derive(Debug, Clone)]
 pub enum Later {
     /// A container that crashed while nobody leads.
     Crashed { node: usize, life: u32, container: String, run: u32 },
+    /// Somebody has laid hands on Redis.
+    RedisHurt { at: Ms },
+    /// Whether what is wanted is under way.
+    Progress,
 }
 
 impl World {
@@ -46,13 +52,24 @@ impl World {
         }
     }
 
+    /// An agent wants to make a container, or to have it run.
+    pub fn watch_wants(&mut self, n: usize, instance: &InstanceId) {
+        let told = self.watch.told_to_stop.contains(&(n, self.nodes[n].life, instance.clone()));
+        if told && !self.is_resurrected(instance) {
+            let what = format!("node{n:02} was told to stop {instance} and starts it");
+            self.broken("5 (states only move forward)", what);
+        }
+    }
+
     pub fn watch_create(&mut self, n: usize, wanted: &Assignment) {
         let id = &wanted.instance;
         match self.watch.placed.get(id) {
             None => self.broken("5 (stored before acted on)", format!("{id} is created and was never stored")),
             Some(placed) => {
                 let same = placed.app == wanted.app && placed.release == wanted.release && placed.node == self.nodes[n].name;
-                if !same {
+                let stored = self.store.tables.spec(&wanted.app, wanted.release);
+                let as_stored = stored.is_none_or(|spec| *spec == wanted.spec);
+                if !same || !as_stored {
                     let what = format!("{id} is created as {} {}, and was stored as {placed:?}", wanted.app, wanted.release);
                     self.broken("5 (stored before acted on)", what);
                 }
@@ -140,19 +157,27 @@ impl World {
         if !self.watch.stopped.contains_key(&of.instance) {
             let (container, run, life) = (id.to_owned(), found.run, self.nodes[n].life);
             let later = Later::Crashed { node: n, life, container, run };
-            self.k.after(RESTARTED_WITHIN, Event::Later(later));
+            self.k.after(restarted_within(run), Event::Later(later));
         }
     }
 
     pub fn watch_later(&mut self, later: Later) {
-        let Later::Crashed { node: n, life, container, run } = later;
+        match later {
+            Later::Crashed { node, life, container, run } => self.watch_crashed(node, life, &container, run),
+            Later::RedisHurt { at } => self.watch_redis_healed(at),
+            Later::Progress => self.watch_progress(),
+        }
+    }
+
+    fn watch_crashed(&mut self, n: usize, life: u32, container: &str, run: u32) {
         let now = self.k.now;
-        let Some(found) = self.docker[n].boxes.get(&container).filter(|found| found.run == run && !found.runs()) else { return };
+        let Some(found) = self.docker[n].boxes.get(container).filter(|found| found.run == run && !found.runs()) else { return };
         let Some(instance) = found.of.as_ref().map(|of| of.instance.clone()) else { return };
         let agent = &self.nodes[n];
-        let alone = agent.up && agent.life == life && agent.leaderless_since() + RESTARTED_WITHIN <= now;
+        let within = restarted_within(run);
+        let alone = agent.up && agent.life == life && agent.leaderless_since() + within <= now;
         let usual = self.k.setting.faults.docker_permille == 0 && self.docker[n].answers();
-        let well = agent.well_since.max(agent.frozen_until) + RESTARTED_WITHIN <= now;
+        let well = agent.well_since.max(agent.frozen_until) + within <= now && !self.disks[n].full;
         if alone && usual && well && self.is_kept(n, &instance) {
             self.broken("6 (a crash without a leader is restarted in place)", format!("{instance} lies on node{n:02}"));
         }
@@ -186,6 +211,9 @@ impl World {
             self.broken("4 (agents refuse lower epochs)", format!("node{n:02} takes the word of {offered:?}: {refusal}"));
         }
         self.watch.accepted.insert(n, offered.clone());
+        let life = self.nodes[n].life;
+        let ends = assignments.instances.iter().filter(|wanted| wanted.want == Want::Stop);
+        self.watch.told_to_stop.extend(ends.map(|wanted| (n, life, wanted.instance.clone())));
     }
 
     /// A request goes where a router's table says.
@@ -208,4 +236,8 @@ impl World {
             }
         }
     }
+}
+
+fn restarted_within(run: u32) -> Ms {
+    RESTARTED_WITHIN + (SECOND << run.min(10)).min(RESTART_MOST)
 }

@@ -12,6 +12,7 @@ impl World {
     /// A server has taken the lease. Where no clock stands still, nobody else acts by then.
     pub fn watch_lease_taken(&mut self, s: usize, fence: &Fence) {
         let now = self.k.now;
+        self.watch.led.insert(s, now);
         let failed_over = self.watch.tail_lost.is_some_and(|at| at + FAIL_OVER > now);
         if self.k.setting.faults.clocks || failed_over {
             return;

@@ -50,6 +50,10 @@ impl World {
                 return Some(what);
             }
         }
+        let leader = (0..self.servers.len()).find(|s| self.servers[*s].acting(self.k.now).is_some());
+        if leader.is_none() || !self.redis.is_whole() {
+            return Some(format!("server {leader:?} leads, and Redis holds {:?}", self.redis.cert));
+        }
         for (n, docker) in self.docker.iter().enumerate() {
             if docker.boxes.values().filter(|found| found.of.is_none()).count() != 4 {
                 return Some(format!("something foreign is missing on node{n:02}"));

@@ -3,10 +3,11 @@
 use dinp_common::instance::Want;
 use dinp_common::name::AppName;
 use dinp_common::plan::Desired;
-use dinp_common::route::{Route, RouteState, RouteUpdate, TableVersion};
+use dinp_common::route::{Route, RouteState, RouteUpdate, TableCert, TableVersion};
 use dinp_planner::table::SetHash;
 
 use super::{LAG, World};
+use crate::sim::docker::Vessel;
 use crate::sim::names;
 use crate::sim::server::PassData;
 use crate::sim::world::node_of;
@@ -18,7 +19,7 @@ impl World {
     /// A leader has new routes. `desired` is what is stored by then.
     pub fn watch_published(&mut self, s: usize, update: &RouteUpdate, desired: &Desired, data: &PassData) {
         let cert = update.cert();
-        let known = self.watch.certs.insert((cert.fence.epoch, cert.version), cert.clone());
+        let known = self.watch.certs.insert(key_of(cert), cert.clone());
         if known.is_some_and(|known| known != *cert) {
             self.broken("8 (a version is one table)", format!("{}/{} is two tables", cert.fence.epoch, cert.version));
         }
@@ -28,7 +29,11 @@ impl World {
             if route.endpoints.is_empty() && route.state == RouteState::Serving {
                 self.nothing_else_could_serve(s, &route.app, data);
             }
+            if desired.app(&route.app).is_none_or(|app| app.deleted) {
+                self.broken("8 (routes follow from what is stored)", format!("{} is routed, and nobody wants it", route.app));
+            }
         }
+        self.nothing_else_is_routed(s, desired);
         self.no_app_is_missing(s);
     }
 
@@ -53,20 +58,34 @@ impl World {
         }
     }
 
-    /// A route is empty only if nothing that could serve is known to run.
+    /// A route is empty only if nothing that could serve is known to run. An unhealthy one may be well again for the next
+    /// request, and a page of ours never is.
     fn nothing_else_could_serve(&mut self, s: usize, app: &AppName, data: &PassData) {
         let patience = self.k.setting.policy.lost_after_ms + LAG;
-        let serving = self.store.tables.instances_of(app).find(|instance| {
+        let running = self.store.tables.instances_of(app).find(|instance| {
             let known = data.desired.instances.iter().any(|other| other.id == instance.id && other.proven);
+            let runs = |found: &Vessel| found.runs() && found.run == 1 && found.started + patience <= self.k.now;
             instance.want == Want::Run
                 && instance.proven
                 && known
-                && self.serves_steadily(&instance.id, &instance.node, patience)
+                && self.vessel(&instance.id, &instance.node).is_some_and(runs)
                 && self.node_is_well(names::number(instance.node.as_str()), s, patience)
         });
-        if let Some(serving) = serving {
-            let what = format!("{app} has no endpoint, and {} serves", serving.id);
-            self.broken("3 (unknown is not empty)", what);
+        let Some((id, node)) = running.map(|instance| (instance.id.clone(), instance.node.clone())) else { return };
+        if self.serves_steadily(&id, &node, patience) {
+            self.broken("3 (unknown is not empty)", format!("{app} has no endpoint, and {id} serves"));
+        } else {
+            self.broken("9 (never the last one on a health check alone)", format!("{app} has no endpoint, and {id} runs"));
+        }
+    }
+
+    /// What is deleted leaves the routes.
+    fn nothing_else_is_routed(&mut self, s: usize, desired: &Desired) {
+        let Some(table) = self.servers[s].term.as_ref().map(|term| term.publisher().table()) else { return };
+        let wanted = desired.apps.iter().filter(|app| !app.deleted).count();
+        if table.len() > wanted {
+            let what = format!("{} apps are routed and {wanted} are wanted", table.len());
+            self.broken("8 (routes follow from what is stored)", what);
         }
     }
 
@@ -90,7 +109,7 @@ impl World {
         let (life, id) = (router.life, router.id.clone());
         let checked = table.len() <= SMALL || cert.version % 8 == 0;
         let whole = !checked || (table.len() as u64 == cert.count && SetHash::of(table.values()).to_hex() == cert.hash);
-        let published = self.watch.certs.get(&(cert.fence.epoch, cert.version)) == Some(&cert);
+        let published = self.watch.certs.get(&key_of(&cert)) == Some(&cert);
         if !whole || !published {
             let what = format!("router{r} routes by {:?}: whole {whole}, published {published}", cert.at());
             return self.broken("8 (routes certify themselves)", what);
@@ -103,9 +122,32 @@ impl World {
         }
     }
 
+    /// A router that starts has its last good table, unless its disk has lost that.
+    pub fn watch_router_starts(&mut self, r: usize) {
+        let router = &self.routers[r];
+        let kept = router.disk.as_ref().map(|table| table.cert().at());
+        if kept > router.applier.at() {
+            let what = format!("router{r} has kept {kept:?} and starts with {:?}", router.applier.at());
+            self.broken("6 (routers route from their last good table)", what);
+        }
+    }
+
+    /// A request finds no table at a router that has had one in this life.
+    pub fn watch_unanswered(&mut self, r: usize) {
+        let router = &self.routers[r];
+        if let Some(at) = router.confirmed {
+            let what = format!("router{r} has confirmed {at:?} and answers nothing");
+            self.broken("6 (routers route from their last good table)", what);
+        }
+    }
+
     /// A router says that all of it routes by a version.
     pub fn watch_confirmed(&mut self, r: usize, at: TableVersion) {
         let id = self.routers[r].id.clone();
         self.watch.confirmed.insert(id, at);
     }
+}
+
+fn key_of(cert: &TableCert) -> (u64, String, u64) {
+    (cert.fence.epoch, cert.fence.holder.clone(), cert.version)
 }

@@ -8,6 +8,8 @@ use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::plan::Change;
 
 use super::{LAG, World};
+use crate::sim::docker::Vessel;
+use crate::sim::names;
 use crate::sim::server::PassData;
 
 impl World {
@@ -27,6 +29,7 @@ impl World {
         for name in apps {
             if let Some(app) = data.desired.app(name).filter(|app| may_not_gap(app, data)) {
                 self.app_keeps_strength(s, app, &moved, data);
+                self.app_keeps_its_last(s, app, &moved, data);
             }
         }
     }
@@ -77,6 +80,28 @@ impl World {
                 lost.id, app.name, app.instances
             );
             self.broken("1, 2 (nothing that serves leaves before its replacement is proven)", what);
+        }
+    }
+}
+
+impl World {
+    /// A health check alone takes nobody's last instance: it may be wrong, and nothing at all is worse.
+    fn app_keeps_its_last(&mut self, s: usize, app: &App, moved: &BTreeSet<&InstanceId>, data: &PassData) {
+        let patience = self.k.setting.policy.lost_after_ms + LAG;
+        let run = || data.desired.instances_of(&app.name).filter(|instance| instance.want == Want::Run);
+        let runs = |instance: &Instance| self.vessel(&instance.id, &instance.node).is_some_and(Vessel::runs);
+        let steady = |instance: &&Instance| {
+            let well = self.node_is_well(names::number(instance.node.as_str()), s, patience);
+            let found = self.vessel(&instance.id, &instance.node);
+            well && found.is_some_and(|found| found.runs() && found.run == 1 && found.started + patience <= self.k.now)
+        };
+        let left = run().any(|instance| {
+            !moved.contains(&instance.id) && (runs(instance) || self.served_lately(&instance.id, &instance.node, patience))
+        });
+        let gone = run().find(|instance| moved.contains(&instance.id) && instance.proven && steady(instance));
+        if let Some(gone) = gone.filter(|_| !left && app.instances > 0) {
+            let what = format!("{} of {} runs and is withdrawn, and no other one runs", gone.id, app.name);
+            self.broken("9 (never the last one on a health check alone)", what);
         }
     }
 }

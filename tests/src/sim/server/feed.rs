@@ -84,8 +84,10 @@ impl World {
     }
 
     fn redis_apply(&mut self, update: &Rc<RouteUpdate>) -> RedisAnswer {
+        self.twist_fence(update);
         let answer = self.redis.apply(update);
         if answer == RedisAnswer::Ok {
+            self.watch_redis_took(update);
             self.announce(update);
         }
         answer

@@ -56,8 +56,11 @@ impl World {
                 crate::say!(self.k, self.servers[s], "cannot load: {why}");
                 self.end_pass(s, false);
             }
-            (Pass::Committing { call: asked, .. }, StoreAnswer::Failed(why)) if asked == call => {
+            (Pass::Committing { call: asked, data }, StoreAnswer::Failed(why)) if asked == call => {
                 crate::say!(self.k, self.servers[s], "does not know of its commit: {why}");
+                if self.k.is_planted(Planted::UnknownIsDone) {
+                    return self.committed(s, data);
+                }
                 self.end_pass(s, false);
             }
             (Pass::Committing { call: asked, .. }, StoreAnswer::Committed(Err(Fenced))) if asked == call => {
@@ -74,6 +77,9 @@ impl World {
             return self.end_pass(s, false);
         };
         let mut observed = self.servers[s].observed(now);
+        if self.skips_pass(&observed) {
+            return self.end_pass(s, false);
+        }
         self.twist_input(&mut desired, &mut observed);
         let policy = self.k.policy();
         let now_ms = self.servers[s].clock(now);
@@ -84,10 +90,12 @@ impl World {
             self.servers[s].raise_epoch(epoch);
         }
         self.twist_confirmed(&mut observed, at);
+        let twisted = self.twist_read(&desired, &observed);
+        let (read, seen) = twisted.as_ref().map_or((&desired, &observed), |(read, seen)| (read, seen));
         let Some(term) = &self.servers[s].term else { return };
-        let mut decided = term.decide(&desired, &observed, &policy, now_ms);
+        let mut decided = term.decide(read, seen, &policy, now_ms);
         let leading_ms = decided.leading_ms;
-        self.twist_plan(&desired, &observed, &mut decided.plan.changes);
+        self.twist_plan(&desired, &observed, &mut decided.plan);
         if self.k.trace.listens() {
             for change in &decided.plan.changes {
                 if decided.moves_things() {
@@ -109,12 +117,16 @@ impl World {
 
     /// The changes are stored: what follows from them is made known.
     fn committed(&mut self, s: usize, data: Rc<PassData>) {
+        if self.servers[s].doomed && data.decided.moves_things() && self.k.chance(500) {
+            return self.ends(Place::Server(s));
+        }
         let mut desired = data.desired.clone();
-        let policy = self.k.policy();
         let mut observed = std::borrow::Cow::Borrowed(&data.observed);
         self.twist_routes(&mut observed);
-        let Some(term) = self.servers[s].term.as_mut() else { return self.end_pass(s, false) };
-        let update = term.stored(&data.decided, &mut desired, &observed, &names::domain(), &policy).map(Rc::new);
+        if self.servers[s].term.is_none() {
+            return self.end_pass(s, false);
+        }
+        let update = self.follow(s, &data, &mut desired, &observed).map(Rc::new);
         if let Some(update) = &update {
             let cert = update.cert();
             crate::say!(self.k, self.servers[s], "publishes {}/{}: {update:?}", cert.fence.epoch, cert.version);
@@ -125,6 +137,9 @@ impl World {
 
     /// Routes are out, or had their time: assignments follow.
     pub(super) fn level(&mut self, s: usize, data: &PassData, desired: &Desired) {
+        if self.servers[s].doomed && data.decided.moves_things() {
+            return self.ends(Place::Server(s));
+        }
         let nodes: Vec<(usize, u64, bool)> =
             self.servers[s].links.iter().map(|(node, link)| (*node, link.id, !link.assigned)).collect();
         for (node, link, new_link) in nodes {

@@ -13,9 +13,13 @@ pub(super) fn draw(rng: &mut fastrand::Rng) -> Policy {
     }
     let suspect_after_ms = rng.u64(2_500..=5_000);
     let unhealthy_grace_ms = rng.u64(5_000..=20_000);
+    let flap_most_ms = rng.u64(30_000..=240_000);
     let drawn = Policy {
         suspect_after_ms,
         lost_after_ms: suspect_after_ms + rng.u64(7_500..=20_000),
+        flap_window_ms: flap_most_ms + rng.u64(0..=300_000),
+        flap_first_ms: rng.u64(5_000..=30_000),
+        flap_most_ms,
         mass_loss_percent: rng.u32(34..=75),
         router_silent_after_ms: rng.u64(2_500..=6_000),
         surge_percent: *pick(rng, &[10, 25, 50, 100]),
