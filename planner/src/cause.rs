@@ -71,7 +71,8 @@ pub(crate) fn failed_start(desired: &Desired, app: &App, member: &Member<'_>, fa
     }
 }
 
-pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, grace_ms: u64) -> Failure {
+/// `at_step_ms` is how long it has been at its last step.
+pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, at_step_ms: u64) -> Failure {
     let instance = member.instance;
     let report = input.observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
     let Some(spec) = input.desired.spec(&app.name, instance.release) else {
@@ -86,7 +87,12 @@ pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, gr
     if let Some(Seen::Pending { step }) = report.map(|report| &report.seen) {
         return Failure {
             cause: Cause::StartFailed,
-            why: format!("{} of {} was not started after {} s: {step}", instance.id, instance.release, grace_ms / 1000),
+            why: format!(
+                "{} of {} was not started; for {} s its step was: {step}",
+                instance.id,
+                instance.release,
+                at_step_ms / 1000
+            ),
             now: still(app),
             fix: format!("look at {} and its Docker (dinp nodes), then deploy again", instance.node),
             output: None,
@@ -98,7 +104,7 @@ pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, gr
         _ => "no answer".to_owned(),
     };
     let check = spec.health.describe(spec.port);
-    let why = format!("{} of {} was not healthy after {} s: {check}: {met}", instance.id, instance.release, grace_ms / 1000);
+    let why = format!("{} of {} was not healthy after {} s: {check}: {met}", instance.id, instance.release, at_step_ms / 1000);
     match listening_wrongly(spec, report) {
         Some(listening) => Failure {
             cause: Cause::WrongAddress,

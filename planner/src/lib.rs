@@ -22,5 +22,6 @@ mod rollout;
 pub mod routes;
 mod standing;
 pub mod steadiness;
+pub mod steps;
 pub mod table;
 pub mod term;

@@ -27,6 +27,8 @@ pub struct NodeSeen {
     pub returns: Vec<Return>,
     pub facts: NodeFacts,
     pub instances: BTreeMap<InstanceId, InstanceReport>,
+    /// Milliseconds at its present step, of each instance that is on its way, as far as this server has followed it.
+    pub steps: BTreeMap<InstanceId, u64>,
     pub cooling: Vec<InstanceId>,
     pub orphans: Vec<Orphan>,
 }

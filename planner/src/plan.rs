@@ -183,7 +183,7 @@ impl<'a> Pass<'a> {
             .map(|Standing { instance, report, freshness, .. }| {
                 let mut bucket = bucket(instance, freshness, report);
                 if bucket == (Bucket::Starting { healthy: false }) && freshness == Freshness::Fresh && self.is_hung(instance) {
-                    let seconds = policy.hung_start_ms / 1000;
+                    let seconds = policy.hung_start_ms.max(policy.start_most_ms()) / 1000;
                     bucket = Bucket::Refused { why: format!("not healthy {seconds} s after its start") };
                 }
                 let leaving = self.draining.contains(&instance.node) && instance.want == Want::Run;
@@ -195,6 +195,6 @@ impl<'a> Pass<'a> {
     /// So late that another one is tried. A deploy's own grace ends sooner.
     fn is_hung(&self, instance: &Instance) -> bool {
         let Input { policy, elapsed_ms, .. } = self.input;
-        instance.spent_ms + elapsed_ms >= policy.hung_start_ms.max(policy.start_grace_ms)
+        instance.spent_ms + elapsed_ms >= policy.hung_start_ms.max(policy.start_most_ms())
     }
 }

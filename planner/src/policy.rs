@@ -31,7 +31,11 @@ pub struct Policy {
     /// Instances of one app that move off draining nodes at once, in percent of those wanted; at least one. What moves
     /// starts anew and warms up, which an app should not do with all it has.
     pub drain_percent: u32,
-    /// How long a new instance may take until it is healthy. Java apps need tens of seconds on a small machine.
+    /// How long a new instance may stand at one step before its container runs: waiting, being created, being started.
+    /// Docker answers within seconds, or is hung.
+    pub create_grace_ms: u64,
+    /// How long a new instance may take from its container's start until it is healthy. Java apps need tens of seconds
+    /// on a small machine.
     pub start_grace_ms: u64,
     /// How long an instance of the live release may take until another is tried in its place. Longer than a deploy
     /// allows: after a reboot everything starts at once.
@@ -77,6 +81,7 @@ impl Default for Policy {
             surge_percent: 25,
             unavailable_percent: 0,
             drain_percent: 25,
+            create_grace_ms: 60_000,
             start_grace_ms: 60_000,
             hung_start_ms: 300_000,
             failed_starts: 3,
@@ -130,6 +135,12 @@ impl Policy {
         }
     }
 
+    /// All steps of a start together: being created, being started, becoming healthy. However often it says that it
+    /// moves, a new instance has no longer.
+    pub fn start_most_ms(&self) -> u64 {
+        self.create_grace_ms.saturating_mul(2).saturating_add(self.start_grace_ms)
+    }
+
     /// Whether the numbers go together; every contradiction by name.
     pub fn check(&self) -> Result<(), Contradictions> {
         let rules = [
@@ -144,6 +155,7 @@ impl Policy {
             (self.surge_percent <= 100, "surge_percent is above 100"),
             (self.unavailable_percent <= 100, "unavailable_percent is above 100"),
             (self.drain_percent <= 100, "drain_percent is above 100"),
+            (self.create_grace_ms > 0, "create_grace_ms is 0: no container could ever be created"),
             (self.start_grace_ms > 0, "start_grace_ms is 0: no instance could ever become healthy"),
             (self.failed_starts > 0, "failed_starts is 0: every deploy would fail"),
             (self.unhealthy_said_after_ms <= self.unhealthy_grace_ms, "unhealthy_said_after_ms is above unhealthy_grace_ms"),

@@ -8,6 +8,7 @@ use dinp_common::wire::{Hello, InstanceReport, Orphan, Report};
 
 use crate::observed::NodeSeen;
 use crate::steadiness::Steadiness;
+use crate::steps::Steps;
 
 /// An instance that is not in here is unknown, not gone.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct Reports {
     steadiness: Steadiness,
     facts: NodeFacts,
     instances: BTreeMap<InstanceId, InstanceReport>,
+    steps: Steps,
     cooling: Vec<InstanceId>,
     orphans: Vec<Orphan>,
 }
@@ -55,6 +57,7 @@ impl Reports {
             steadiness: Steadiness::default(),
             facts: hello.facts.clone(),
             instances: BTreeMap::new(),
+            steps: Steps::default(),
             cooling: Vec::new(),
             orphans: Vec::new(),
         }
@@ -78,6 +81,7 @@ impl Reports {
                 self.instances.insert(id, instance);
             }
         }
+        self.steps.follow(&self.instances, self.steadiness.clock_ms());
         self.seq = report.seq;
         self.cooling = report.cooling;
         self.orphans = report.orphans;
@@ -93,6 +97,7 @@ impl Reports {
             returns: self.steadiness.returns(silent_ms),
             facts: self.facts.clone(),
             instances: self.instances.clone(),
+            steps: self.steps.spent(self.steadiness.clock_ms() + silent_ms),
             cooling: self.cooling.clone(),
             orphans: self.orphans.clone(),
         }

@@ -45,6 +45,11 @@ impl Steadiness {
         self.silences.push_back(Silence { ended_ms: self.clock_ms, lasted_ms: silent_ms });
     }
 
+    /// All the time that it has been told of.
+    pub fn clock_ms(&self) -> u64 {
+        self.clock_ms
+    }
+
     /// The returns, oldest first, `silent_ms` after the node was last heard.
     pub fn returns(&self, silent_ms: u64) -> Vec<Return> {
         let now_ms = self.clock_ms.saturating_add(silent_ms);

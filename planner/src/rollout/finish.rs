@@ -3,7 +3,7 @@
 use dinp_common::app::App;
 use dinp_common::deploy::{Cause, Deploy, DeployKind, DeployPhase, DeployState, Failure, Strategy};
 use dinp_common::event::Severity;
-use dinp_common::instance::Want;
+use dinp_common::instance::{Seen, Want};
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
 
@@ -11,7 +11,7 @@ use super::settle::Losses;
 use super::{Target, partition};
 use crate::bucket::Bucket;
 use crate::cause;
-use crate::plan::{About, Member, Pass};
+use crate::plan::{About, Input, Member, Pass};
 
 /// Fails the deploy if it cannot succeed any more; `true` if it did.
 pub(super) fn fail(
@@ -42,15 +42,35 @@ pub(super) fn fail(
         let failure = cause::failed_start(pass.input.desired, app, last, failed_starts);
         return end_failed(pass, app, deploy, failure, &new);
     }
-    let grace = policy.start_grace_ms.min(deploy.deadline_ms);
-    let late = new.iter().find(|member| {
-        matches!(member.bucket, Bucket::Starting { healthy: false }) && member.instance.spent_ms + pass.input.elapsed_ms >= grace
-    });
-    if let Some(late) = late {
-        let failure = cause::never_healthy(pass.input, app, late, grace);
+    let late = new.iter().find_map(|member| Some((member, late(pass.input, deploy, member)?)));
+    if let Some((member, at_step_ms)) = late {
+        let failure = cause::never_healthy(pass.input, app, member, at_step_ms);
         return end_failed(pass, app, deploy, failure, &new);
     }
     false
+}
+
+/// Whether a new instance has stood at one step for longer than that step may take, or at all of them together; answers
+/// the time at the last.
+fn late(input: Input<'_>, deploy: &Deploy, member: &Member<'_>) -> Option<u64> {
+    let policy = input.policy;
+    if member.bucket != (Bucket::Starting { healthy: false }) {
+        return None;
+    }
+    let instance = member.instance;
+    let spent_ms = instance.spent_ms + input.elapsed_ms;
+    let node = input.observed.nodes.get(&instance.node);
+    // A pause and an outage count for nothing, so no step has lasted longer than all of it.
+    let at_step_ms = node.and_then(|node| node.steps.get(&instance.id)).map_or(spent_ms, |at_step_ms| spent_ms.min(*at_step_ms));
+    let seen = node.and_then(|node| node.instances.get(&instance.id)).map(|report| &report.seen);
+    let grace_ms = match seen {
+        Some(Seen::Pending { .. }) => policy.create_grace_ms,
+        Some(Seen::Running { .. } | Seen::Exited { .. } | Seen::Failed { .. } | Seen::Stopping | Seen::Gone) | None => {
+            policy.start_grace_ms
+        }
+    };
+    let over = |spent_ms: u64, grace_ms: u64| spent_ms >= grace_ms.min(deploy.deadline_ms);
+    (over(at_step_ms, grace_ms) || over(spent_ms, policy.start_most_ms())).then_some(at_step_ms)
 }
 
 /// Ends the deploy well if everything it asked for is true, and badly if its time is over.

@@ -16,7 +16,8 @@ fn seen(steadiness: &Steadiness, silent_ms: u64) -> NodeSeen {
         disk_total: 2,
     };
     let returns = steadiness.returns(silent_ms);
-    NodeSeen { silent_ms, returns, facts, instances: BTreeMap::new(), cooling: Vec::new(), orphans: Vec::new() }
+    let (instances, steps) = (BTreeMap::new(), BTreeMap::new());
+    NodeSeen { silent_ms, returns, facts, instances, steps, cooling: Vec::new(), orphans: Vec::new() }
 }
 
 /// Heard every second for so long.

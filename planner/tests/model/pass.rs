@@ -49,6 +49,7 @@ fn moves(server: &Server, leading_ms: u64, lost_after_ms: u64, settings: &Settin
     let policy = Policy { lost_after_ms, suspect_after_ms: lost_after_ms / 2, ..Policy::default() };
     let seen = |heard: u64| NodeSeen {
         returns: Vec::new(),
+        steps: BTreeMap::new(),
         silent_ms: server.now_ms - heard,
         facts: FACTS.clone(),
         instances: BTreeMap::new(),

@@ -65,6 +65,7 @@ scenarios!(
     drain_waits_while_too_many_nodes_are_lost,
     drained_instance_that_crashes_comes_back_elsewhere,
     draining_instance_that_dies_goes_at_once,
+    each_step_of_a_start_has_its_own_time,
     failed_health_keeps_old,
     failed_recreate_starts_the_old_release_again,
     failed_rollout_midway_returns_to_old_strength,

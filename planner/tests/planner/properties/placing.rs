@@ -125,6 +125,7 @@ proptest! {
             names.iter().zip(&machines).map(|(name, machine)| Node { name: name.clone(), cordoned: machine.cordoned, draining: false }).collect();
         let seen = |machine: &Machine| NodeSeen {
             returns: Vec::new(),
+            steps: BTreeMap::new(),
             silent_ms: 0,
             facts: facts(machine),
             instances: BTreeMap::new(),

@@ -11,6 +11,7 @@ use dinp_common::wire::{Assignment, InstanceReport};
 use dinp_planner::assign;
 use dinp_planner::observed::{NodeSeen, RouterSeen};
 use dinp_planner::steadiness::Steadiness;
+use dinp_planner::steps::Steps;
 
 use super::{Behaviour, Container, Machine, Router, World, node_name, router_id, socket};
 
@@ -27,6 +28,7 @@ impl World {
             silent_ms: None,
             unheard_ms: 0,
             steadiness: Steadiness::default(),
+            steps: Steps::default(),
             hung: false,
             last: None,
             leases: BTreeMap::new(),
@@ -76,7 +78,7 @@ impl World {
                 continue;
             }
             let report = |instance: &dinp_common::instance::Instance| {
-                let waiting = Seen::Pending { step: "waiting".into() };
+                let waiting = Seen::Pending { step: if machine.hung { "creating its container" } else { "waiting" }.into() };
                 let seen = self.containers.get(&instance.id).map_or(waiting, |container| container.seen(index));
                 let (app, release) = (instance.app.clone(), instance.release);
                 (instance.id.clone(), InstanceReport { app, release, seen, listening: Vec::new(), restarts: 0 })
@@ -86,11 +88,14 @@ impl World {
             if machine.last.is_some() {
                 machine.steadiness.heard(unheard_ms);
             }
+            let instances = here.map(report).collect();
+            machine.steps.follow(&instances, self.now_ms);
             machine.last = Some(NodeSeen {
                 silent_ms: 0,
                 returns: Vec::new(),
+                steps: BTreeMap::new(),
                 facts: facts(machine),
-                instances: here.map(report).collect(),
+                instances,
                 cooling: machine.cooling.iter().cloned().collect(),
                 orphans: Vec::new(),
             });

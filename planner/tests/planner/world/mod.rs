@@ -25,6 +25,7 @@ use dinp_planner::plan::{Input, Plan, plan};
 use dinp_planner::policy::Policy;
 use dinp_planner::routes::routes;
 use dinp_planner::steadiness::Steadiness;
+use dinp_planner::steps::Steps;
 use dinp_planner::table::Publisher;
 
 /// What a container of a release does once it is started.
@@ -63,6 +64,7 @@ pub struct Machine {
     /// Since its last report, and how steadily they came.
     pub unheard_ms: u64,
     pub steadiness: Steadiness,
+    pub steps: Steps,
     /// It reports and does nothing it is told, as with a hung Docker.
     pub hung: bool,
     /// Its last report to the present leader.
@@ -147,7 +149,9 @@ impl World {
         let epoch = self.publisher.at().epoch + 1;
         self.publisher = Publisher::new(fence(epoch));
         self.leading_ms = 0;
-        self.machines.values_mut().for_each(|machine| (machine.last, machine.steadiness) = (None, Steadiness::default()));
+        for machine in self.machines.values_mut() {
+            (machine.last, machine.steadiness, machine.steps) = (None, Steadiness::default(), Steps::default());
+        }
         self.routers.values_mut().for_each(|router| router.last = None);
     }
 
@@ -155,7 +159,8 @@ impl World {
         let node = |(name, machine): (&NodeName, &Machine)| {
             let silent_ms = machine.silent_ms.unwrap_or(0);
             let returns = machine.steadiness.returns(silent_ms);
-            let seen = NodeSeen { silent_ms, returns, ..machine.last.clone()? };
+            let steps = machine.steps.spent(self.now_ms);
+            let seen = NodeSeen { silent_ms, returns, steps, ..machine.last.clone()? };
             Some((name.clone(), seen))
         };
         let router = |(name, router): (&RouterId, &Router)| {

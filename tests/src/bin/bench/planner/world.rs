@@ -51,6 +51,7 @@ pub fn nodes(sizes: impl Iterator<Item = (MiB, String)>) -> (Vec<Node>, Observed
         let seen = NodeSeen {
             silent_ms: 0,
             returns: Vec::new(),
+            steps: BTreeMap::new(),
             facts,
             instances: BTreeMap::new(),
             cooling: Vec::new(),
