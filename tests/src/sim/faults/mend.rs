@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// Everything that is broken is mended, and nobody wants anything new.
+    /// Everything that is broken is mended, and nobody wants anything new. Who stands still goes on when his time comes.
     pub(in crate::sim) fn calm(&mut self) {
         crate::say!(self.k, "fault", "no more");
         self.k.calm = true;
@@ -136,7 +136,7 @@ impl World {
         self.redis.frozen = false;
         for n in 0..self.nodes.len() {
             self.disks[n].full = false;
-            (self.nodes[n].frozen_until, self.nodes[n].doomed) = (0, false);
+            self.nodes[n].doomed = false;
             let docker = &mut self.docker[n];
             (docker.hung, docker.down, docker.deaf) = (false, false, false);
             (docker.flaky_permille, docker.lists_permille) = (0, 0);
@@ -146,14 +146,13 @@ impl World {
             }
         }
         for s in 0..self.servers.len() {
-            (self.servers[s].frozen_until, self.servers[s].doomed) = (0, false);
+            self.servers[s].doomed = false;
             if !self.servers[s].up {
                 self.start_server(s);
             }
         }
         for r in 0..self.routers.len() {
-            (self.routers[r].disk_full, self.routers[r].frozen_until) = (false, 0);
-            self.routers[r].doomed = false;
+            (self.routers[r].disk_full, self.routers[r].doomed) = (false, false);
             if !self.routers[r].up {
                 self.start_router(r);
             }
