@@ -1,26 +1,22 @@
 //! The store on SQLite and on MariaDB, beside the one in memory.
 
-use dinp_common::app::Backoff;
-use dinp_common::deploy::{DeployKind, DeployNo, DeployState};
+use dinp_common::deploy::DeployKind;
 use dinp_common::fence::{Fence, LeaseRow};
-use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::{AppName, RouterId};
 use dinp_common::node::NodeUse;
 use dinp_common::plan::Change;
-use dinp_common::release::ReleaseNo;
 use dinp_store::{Intent, Store, StoreError};
 
+use crate::changes::{APPS, draw_change};
 use crate::database::Database;
 use crate::draw::Draw;
-use crate::given::{failure, intent, name, node, note, place, release};
+use crate::given::{intent, name, node, release};
 use crate::tables::Tables;
 
-const SEEDS: u64 = 12;
-const OPERATIONS: usize = 80;
-const APPS: [&str; 3] = ["blog", "shop", "wiki"];
+/// Few and long: a new database takes as long as a hundred operations.
+const SEEDS: u64 = 4;
+const OPERATIONS: usize = 120;
 const HOLDERS: [&str; 3] = ["a", "b", "c"];
-/// Numbers of instances that changes name; some of them exist.
-const INSTANCES: u64 = 8;
 
 struct Pair<'s> {
     store: &'s Store,
@@ -156,7 +152,9 @@ impl Pair<'_> {
         if self.draw.one_in(20) {
             fence.cluster = dinp_common::name::ClusterId::parse("elsewhere").expect("a name");
         }
-        let changes: Vec<Change> = (0..=self.draw.below(4)).map(|_| self.change()).collect();
+        let newest = &self.tables.newest;
+        let draw = &mut self.draw;
+        let changes: Vec<Change> = (0..=draw.below(4)).map(|_| draw_change(draw, |app| newest.get(app).cloned())).collect();
         let real = match self.store.commit(&fence, &changes).await {
             Ok(()) => true,
             Err(StoreError::Fenced) => false,
@@ -164,32 +162,5 @@ impl Pair<'_> {
         };
         assert_eq!(real, self.tables.commit(&fence, &changes), "{fence:?}: {changes:?}");
         (format!("{fence:?} commits {changes:#?}"), !real)
-    }
-
-    /// Any change, of what exists and of what does not.
-    fn change(&mut self) -> Change {
-        let draw = &mut self.draw;
-        let app = name(draw.one_of::<&str>(&APPS));
-        let sequence = 1 + draw.below(INSTANCES);
-        let instance = InstanceId::from_sequence(sequence);
-        let (number, n) = (1 + draw.below(4) as u32, draw.below(1000));
-        let address = format!("10.77.0.{}:8080", 2 + draw.below(3)).parse().expect("an address");
-        match draw.below(14) {
-            0..=2 => place(app.as_str(), number, sequence),
-            3 => Change::Move { instance, want: *draw.one_of(&[Want::Run, Want::Drain, Want::Stop]), reason: format!("why {n}") },
-            4 | 5 => Change::Prove { instance, address },
-            6 => Change::Spend { instance, spent_ms: n },
-            7 => Change::Forget { instance },
-            8 => Change::Progress { app, deploy: DeployNo(number), spent_ms: n, failed_starts: number },
-            9 => {
-                let failed = draw.one_in(2);
-                let state = if failed { DeployState::Failed } else { DeployState::Succeeded };
-                Change::Finish { app, deploy: DeployNo(number), state, failure: failed.then(failure) }
-            }
-            10 => Change::Live { app, release: ReleaseNo(number), generation: draw.below(2) as u32 },
-            11 => Change::Backoff { app, backoff: Backoff { crashes: number, wait_ms: n, calm_ms: n } },
-            12 => Change::Erase { app },
-            _ => Change::Note(note("a note", Some(app.as_str()))),
-        }
     }
 }
