@@ -1,5 +1,7 @@
 //! The grammar of the command line.
 
+mod nodes;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,11 +11,13 @@ use dinp_common::health::HealthCheck;
 use dinp_common::instance::InstanceId;
 use dinp_common::kind::Kind;
 use dinp_common::limits::INSTANCES_PER_APP;
-use dinp_common::name::{AppName, EnvKey, NodeName};
+use dinp_common::name::{AppName, EnvKey};
 use dinp_common::pace::Share;
 use dinp_common::placement::Requirement;
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::{Cpu, MiB};
+
+pub use nodes::{Nodes, NodesCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -346,46 +350,6 @@ pub struct Events {
     /// How many from before now
     #[arg(short = 'n', long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=200))]
     pub lines: u32,
-}
-
-#[derive(Debug, Args)]
-pub struct Nodes {
-    #[command(subcommand)]
-    pub command: Option<NodesCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum NodesCommand {
-    /// List the nodes
-    List,
-    /// Show one node: what it has, what stands on it, and why it is as it is
-    Show {
-        #[arg(value_parser = NodeName::parse)]
-        node: NodeName,
-    },
-    /// Place nothing new on a node; what runs there stays
-    Cordon {
-        #[arg(value_parser = NodeName::parse)]
-        node: NodeName,
-    },
-    /// Let new instances on a node again, and cancel its drain
-    Uncordon {
-        #[arg(value_parser = NodeName::parse)]
-        node: NodeName,
-    },
-    /// Move everything off a node, each instance only when another serves in its place
-    ///
-    /// Where no other node can take what is left it says so and ends with exit code 8; the drain goes on by itself when
-    /// one can. With --timeout it waits that long for one.
-    Drain {
-        #[arg(value_parser = NodeName::parse)]
-        node: NodeName,
-        /// Print what would move and what would stay, and change nothing
-        #[arg(long, conflicts_with_all = ["no_wait", "timeout"])]
-        dry_run: bool,
-        #[command(flatten)]
-        wait: Wait,
-    },
 }
 
 #[derive(Debug, Args)]

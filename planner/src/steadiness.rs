@@ -96,7 +96,7 @@ fn ordinal(n: u32) -> String {
 }
 
 fn duration(ms: u64) -> String {
-    if ms >= 60_000 && ms % 60_000 == 0 { format!("{} min", ms / 60_000) } else { format!("{} s", ms / 1000) }
+    if ms >= 60_000 && ms.is_multiple_of(60_000) { format!("{} min", ms / 60_000) } else { format!("{} s", ms / 1000) }
 }
 
 #[cfg(test)]
