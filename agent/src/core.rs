@@ -11,6 +11,7 @@ use dinp_common::fence::{Fence, FenceRefusal};
 use dinp_common::instance::InstanceId;
 use dinp_common::name::ClusterId;
 use dinp_common::wire::{AssignmentVersion, Assignments, ImagesKept};
+use dinp_daemon::beat;
 use dinp_planner::agent::addresses::{Addresses, Range};
 use dinp_planner::agent::gate::Admitted;
 use dinp_planner::agent::{Convergence, Event, Gate, Observed};
@@ -139,7 +140,7 @@ impl Core {
             let now = self.started.elapsed();
             let wait = self.machine.next_due(now).map_or(TICK_MAX, |due| due.saturating_sub(now));
             let wait = wait.clamp(TICK_MIN, TICK_MAX);
-            match tokio::time::timeout(wait, inputs.recv()).await {
+            match tokio::time::timeout_at(beat::within(wait), inputs.recv()).await {
                 Err(_) => self.event(Event::Tick),
                 Ok(None) => return,
                 Ok(Some(input)) => self.take_in(input).await,

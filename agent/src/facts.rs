@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dinp_common::node::{Capacity, NodeFacts};
 use dinp_common::size::MiB;
+use dinp_daemon::beat;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, Lane, READ_DEADLINE};
@@ -54,7 +55,7 @@ pub async fn keep(engine: Arc<Engine>, facts: watch::Sender<NodeFacts>) {
             facts.docker = docker;
             (facts.disk_free, facts.disk_total) = (disk_free, disk_total);
         });
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep_until(beat::within(pause)).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dinp_common::name::ClusterId;
 use dinp_common::wire::ImagesKept;
+use dinp_daemon::beat;
 use dinp_planner::agent::images::removable;
 use tokio::sync::watch;
 
@@ -21,7 +22,7 @@ pub async fn run(engine: Arc<Engine>, cluster: ClusterId, mut kept: watch::Recei
         {
             tracing::debug!("no images are removed now: {error}");
         }
-        match tokio::time::timeout(LOOK_EVERY, kept.changed()).await {
+        match tokio::time::timeout_at(beat::within(LOOK_EVERY), kept.changed()).await {
             Ok(Ok(())) | Err(_) => {}
             Ok(Err(_)) => return,
         }

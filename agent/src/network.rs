@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptions};
 use dinp_common::name::{ClusterId, NodeName};
+use dinp_daemon::beat;
 use dinp_planner::agent::addresses::Range;
 use dinp_planner::agent::container::{LABEL_CLUSTER, LABEL_NODE};
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ async fn keep_closed<Closed: Future<Output = anyhow::Result<()>>>(every: Duratio
             }
             said = open;
         }
-        tokio::time::sleep(every).await;
+        tokio::time::sleep_until(beat::within(every)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use dinp_common::instance::{InstanceId, container_name};
 use dinp_common::name::AppName;
-use dinp_daemon::Nudge;
+use dinp_daemon::{Nudge, beat};
 use dinp_planner::agent::Event;
 use dinp_planner::agent::container::{LABEL_APP, LABEL_INSTANCE};
 use futures_util::StreamExt;
@@ -51,7 +51,7 @@ impl Observer {
             }
             tokio::time::sleep(LIST_GAP).await;
             // Not heard in time is no error: the period is over.
-            let _ = tokio::time::timeout(pause, self.relist.nudged()).await;
+            let _ = tokio::time::timeout_at(beat::within(pause), self.relist.nudged()).await;
         }
     }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use dinp_common::health::{Health, HealthCheck};
 use dinp_common::instance::InstanceId;
+use dinp_daemon::beat;
 use dinp_planner::agent::Event;
-use dinp_planner::agent::probe::{PROBE_TIMEOUT, Prober};
+use dinp_planner::agent::probe::{PROBE_TIMEOUT, PROVEN_EVERY, Prober};
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
@@ -64,7 +65,7 @@ pub async fn run(engine: Arc<Engine>, target: Target, inputs: mpsc::Sender<Input
         }
         // Not before it is healthy: Docker is busy enough with a start.
         if watching && *prober.health() == Health::Healthy {
-            let Ok(ended) = tokio::time::timeout(pause, &mut end).await else { continue };
+            let Ok(ended) = tokio::time::timeout_at(next(pause), &mut end).await else { continue };
             watching = false;
             if ended {
                 pause = prober.ended();
@@ -73,8 +74,13 @@ pub async fn run(engine: Arc<Engine>, target: Target, inputs: mpsc::Sender<Input
                 }
             }
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep_until(next(pause)).await;
     }
+}
+
+/// When to probe again: an instance that answers, together with others; one that is in doubt, when its time has come.
+fn next(pause: Duration) -> Instant {
+    if pause >= PROVEN_EVERY { beat::within(pause) } else { Instant::now() + pause }
 }
 
 /// What the core was told last of one run.

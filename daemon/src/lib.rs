@@ -1,6 +1,7 @@
 //! What each process needs besides its job: configuration, telemetry, shutdown, nudges, and an admin address.
 
 pub mod admin;
+pub mod beat;
 pub mod config;
 pub mod failpoint;
 pub mod http;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use dinp_common::api::{BuildClaim, WatchEvent};
 use dinp_common::build::{BuildId, BuildOutcome};
 use dinp_common::digest::Digest;
+use dinp_daemon::beat;
 use dinp_store::{Requeued, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +82,7 @@ impl Builds {
                 self.0.cluster.announce(WatchEvent::App { app: order.app.to_string() });
                 return Ok(Some(BuildClaim { claim, order }));
             }
-            let look = deadline.min(tokio::time::Instant::now() + LOOK_FOR_WORK);
+            let look = deadline.min(beat::within(LOOK_FOR_WORK));
             tokio::select! {
                 _ = moved.changed() => {}
                 () = tokio::time::sleep_until(look) => {}
@@ -123,12 +124,7 @@ impl Builds {
     /// Watches over claims until `shutdown`, as long as this server leads.
     pub async fn supervise(self, shutdown: CancellationToken) {
         let mut led = false;
-        let mut ticks = tokio::time::interval(LOOK);
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = shutdown.cancelled() => return,
-            }
             let leads = self.0.cluster.snapshot().leading;
             if leads && !led {
                 match self.adopt().await {
@@ -139,6 +135,10 @@ impl Builds {
                 led = false;
             }
             self.lapse(Instant::now()).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(beat::within(LOOK)) => {}
+                () = shutdown.cancelled() => return,
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dinp_common::fence::Fence;
+use dinp_daemon::beat;
 use dinp_planner::lease::{Lease, LeaseStep};
 use dinp_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,8 @@ use crate::cluster::Cluster;
 
 /// How often the lease is looked at; well below the time after which it must be renewed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The same where nobody else can take it: a third of the time for which it counts as held.
+const SOLE_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Whether this process may act, and with which fence. A cheap handle.
 #[derive(Clone)]
@@ -46,12 +49,7 @@ impl Leadership {
 
     /// Takes and keeps the lease until `shutdown`, then gives it up so that nobody waits for it.
     pub async fn run(self, store: Store, cluster: Cluster, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                _ = tick.tick() => {}
-            }
             let led = self.acting().is_some();
             if let Err(error) = self.look(&store, &cluster).await {
                 tracing::warn!(%error, "the lease cannot be looked at");
@@ -59,6 +57,11 @@ impl Leadership {
             if !led && let Some(fence) = self.acting() {
                 tracing::info!(epoch = fence.epoch, "this server leads");
                 cluster.nudge();
+            }
+            let pause = if self.0.sole && self.acting().is_some() { SOLE_LOOK_EVERY } else { LOOK_EVERY };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep_until(beat::within(pause)) => {}
             }
         }
         // Idle first: the next leader may begin the moment the row says so.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use dinp_daemon::admin::Readiness;
+use dinp_daemon::beat;
 use dinp_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 const STORE: &str = "store";
 /// How often the store is asked.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Silence after which the store counts as not answering. A question is not given up then: each one that is costs the
 /// store a connection, and it gives up by itself after [`dinp_store::QUERY_DEADLINE`].
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
@@ -47,7 +48,7 @@ async fn looked_at<A: Future<Output = Result<(), StoreError>>>(readiness: &Readi
             Ok(()) => readiness.ready(STORE),
             Err(error) => readiness.not_ready(STORE, error.to_string()),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep_until(beat::within(LOOK_EVERY)).await;
     }
 }
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use dinp_common::limits::WIRE_MESSAGE_BYTES;
 use dinp_common::wire::{AgentMessage, Ask, Hello, PROTOCOL, ServerMessage};
-use dinp_planner::agent::told::{Told, heartbeat};
+use dinp_daemon::beat;
+use dinp_planner::agent::told::{self, Told};
 use futures_util::{SinkExt, StreamExt};
 use http::Uri;
 use http::header::AUTHORIZATION;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -113,9 +114,8 @@ impl Session {
         mut waiting: mpsc::Receiver<AgentMessage>,
     ) -> anyhow::Result<Infallible> {
         self.report(shared, seq, Kind::Full).await?;
-        let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ping = tokio::time::interval(PING_EVERY);
+        let mut heartbeat = std::pin::pin!(sleep_until(beat::within(HEARTBEAT)));
+        let mut ping = std::pin::pin!(sleep_until(Instant::now()));
         let mut beats = 0u64;
         loop {
             // All branches are cancel-safe: a message, a change or an answer is taken only by the branch that runs.
@@ -132,12 +132,14 @@ impl Session {
                         self.take_in(shared, message).await?;
                     }
                 }
-                _ = beat.tick() => {
+                () = &mut heartbeat => {
+                    heartbeat.as_mut().reset(beat::within(HEARTBEAT));
                     beats += 1;
                     let kind = if beats.is_multiple_of(2) { Kind::Full } else { Kind::Heartbeat };
                     self.report(shared, seq, kind).await?;
                 }
-                _ = ping.tick() => {
+                () = &mut ping => {
+                    ping.as_mut().reset(beat::within(PING_EVERY));
                     ensure!(self.heard.elapsed() < SILENT_MAX, "the server is silent");
                     bounded(self.socket.send(Message::Ping(Default::default()))).await?;
                 }
@@ -159,7 +161,7 @@ impl Session {
             Kind::Change => self.told.change(&shared.boot, seq, &observed, &facts),
             Kind::Heartbeat => {
                 let change = self.told.change(&shared.boot, seq, &observed, &facts);
-                Some(change.unwrap_or_else(|| heartbeat(&shared.boot, seq, &observed, &facts)))
+                Some(change.unwrap_or_else(|| told::heartbeat(&shared.boot, seq, &observed, &facts)))
             }
         };
         match report {
