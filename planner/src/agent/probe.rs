@@ -9,6 +9,11 @@ pub const UNPROVEN_FIRST: Duration = Duration::from_millis(10);
 pub const UNPROVEN_MAX: Duration = Duration::from_millis(500);
 /// The pause between probes of an instance that has answered.
 pub const PROVEN_EVERY: Duration = Duration::from_secs(2);
+/// Probes in a row that an instance answers before it counts as steady: half a minute.
+pub const STEADY_AFTER: u32 = 15;
+/// The pause between probes of a steady instance. Each costs as much as all else that an idle node does in a second; the
+/// end of a process is seen without one, and a router stops sending to whoever fails.
+pub const STEADY_EVERY: Duration = Duration::from_secs(5);
 /// The pause after a failed probe of an instance that was healthy: the verdict should not take three full periods.
 pub const DOUBT_EVERY: Duration = Duration::from_millis(500);
 /// Failures in a row after which a healthy instance is unhealthy.
@@ -21,11 +26,13 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Prober {
     health: Health,
     failures: u32,
+    /// Probes answered in a row.
+    answers: u32,
 }
 
 impl Default for Prober {
     fn default() -> Self {
-        Self { health: Health::Unproven { last: None }, failures: 0 }
+        Self { health: Health::Unproven { last: None }, failures: 0, answers: 0 }
     }
 }
 
@@ -39,10 +46,12 @@ impl Prober {
         match outcome {
             Ok(()) => {
                 self.failures = 0;
+                self.answers = self.answers.saturating_add(1);
                 self.health = Health::Healthy;
-                PROVEN_EVERY
+                if self.answers < STEADY_AFTER { PROVEN_EVERY } else { STEADY_EVERY }
             }
             Err(why) => {
+                self.answers = 0;
                 self.failures = self.failures.saturating_add(1);
                 self.failed(why)
             }
@@ -52,7 +61,7 @@ impl Prober {
     /// Its process has ended: no further probe is needed to know that it cannot answer. Returns the pause before the next
     /// one, which has the last word all the same.
     pub fn ended(&mut self) -> Duration {
-        self.failures = FAILURES;
+        (self.failures, self.answers) = (FAILURES, 0);
         self.health = Health::Unhealthy { last: "its process has ended".to_owned() };
         PROVEN_EVERY
     }
@@ -93,6 +102,16 @@ mod tests {
         assert_eq!(prober.health(), &Health::Unproven { last: Some("refused".to_owned()) });
         assert_eq!(prober.probed(Ok(())), PROVEN_EVERY);
         assert_eq!(prober.health(), &Health::Healthy);
+    }
+
+    #[test]
+    fn a_steady_instance_is_probed_less_until_it_fails() {
+        let mut prober = Prober::default();
+        let pauses: Vec<Duration> = (0..STEADY_AFTER + 1).map(|_| prober.probed(Ok(()))).collect();
+        let steady = pauses.iter().filter(|pause| **pause == STEADY_EVERY).count();
+        assert_eq!((steady, pauses[0], pauses[STEADY_AFTER as usize]), (2, PROVEN_EVERY, STEADY_EVERY));
+        assert_eq!(fail(&mut prober), DOUBT_EVERY);
+        assert_eq!(prober.probed(Ok(())), PROVEN_EVERY, "it has to prove itself again");
     }
 
     #[test]
