@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use dinp_common::name::{ClusterId, NodeName};
 use dinp_common::wire::ImagesKept;
-use dinp_daemon::Nudge;
 use dinp_daemon::admin::{self, Readiness};
+use dinp_daemon::{Nudge, beat};
 use dinp_planner::agent::{Event, Gate, Observed};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -29,11 +29,11 @@ use crate::{facts, images, link};
 /// The pause after the network could not be made.
 const NETWORK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs the agent until `shutdown`. Containers then stay as they are.
+/// Runs the agent until `shutdown`. Containers then stay as they are. What keeps it from its work goes into `readiness`.
 ///
 /// # Errors
 /// If the configuration is not valid, the state folder cannot be used, or a task of the agent ends.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, readiness: Readiness, shutdown: CancellationToken) -> anyhow::Result<()> {
     config.check()?;
     let servers = config.server_uris()?;
     let state = StateDir::open(&config.state_dir)?;
@@ -71,10 +71,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     for server in servers {
         tasks.spawn(link::run(server, shared.clone()));
     }
+    tasks.spawn(ready(readiness.clone(), known, joined.clone()));
     if let Some(address) = config.admin {
         let listener = TcpListener::bind(address).await.with_context(|| format!("the admin address {address}"))?;
-        let readiness = Readiness::default();
-        tasks.spawn(ready(readiness.clone(), known, joined.clone()));
         let serve = admin::serve(listener, readiness, shutdown.clone());
         tasks.spawn(async move { serve.await.unwrap_or_else(|error| tracing::error!("the admin address: {error}")) });
     }
@@ -152,7 +151,7 @@ async fn keep_network(engine: &Engine, state: &StateDir, owner: &Owner, inputs: 
                 NETWORK_AGAIN_AFTER
             }
         };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep_until(beat::within(pause)).await;
     }
 }
 

@@ -10,6 +10,8 @@ use dinp_client::Client;
 use dinp_common::api::{BuildClaim, BuildFinish};
 use dinp_common::build::BuildOutcome;
 use dinp_common::token::Token;
+use dinp_daemon::admin::{self, Readiness};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +30,24 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 const BUILD_DEADLINE: Duration = Duration::from_secs(25 * 60);
 /// How often the end of a build is told again to a server that does not answer.
 const FINISH_TRIES: u32 = 30;
+/// The part of a process that takes builds, in what `/readyz` says.
+const PART: &str = "builder";
 
-/// Takes and does builds until `shutdown`. A build in hand is dropped then; its claim lapses, and it is taken anew.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Takes and does builds until `shutdown`. A build in hand is dropped then; its claim lapses, and it is taken anew. What
+/// keeps it from taking any goes into `readiness`.
+pub async fn run(config: Config, readiness: Readiness, shutdown: CancellationToken) -> anyhow::Result<()> {
     prepare(&config.state_dir)?;
+    readiness.not_ready(PART, "it has not asked for builds yet");
+    let Some(address) = config.admin else { return take_all(&config, &readiness, &shutdown).await };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("the admin address {address}"))?;
+    tokio::select! {
+        taken = take_all(&config, &readiness, &shutdown) => taken,
+        // It ends by itself only where the listener fails: what is cut off here, another builder takes up.
+        served = admin::serve(listener, readiness.clone(), CancellationToken::new()) => served.context("the admin address"),
+    }
+}
+
+async fn take_all(config: &Config, readiness: &Readiness, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let mut builds: JoinSet<()> = JoinSet::new();
     let mut trouble = String::new();
     while !shutdown.is_cancelled() {
@@ -48,7 +64,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         }
         // Dropping a claim in flight is safe: unrenewed, it lapses.
         let taken = tokio::select! {
-            taken = take(&config) => taken,
+            taken = take(config, readiness) => taken,
             () = shutdown.cancelled() => break,
         };
         match taken {
@@ -60,6 +76,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             Ok(None) => trouble.clear(),
             Err(error) => {
                 let text = format!("{error:#}");
+                readiness.not_ready(PART, text.clone());
                 if text != trouble {
                     tracing::warn!("no builds can be taken: {text}");
                     trouble = text;
@@ -97,7 +114,7 @@ fn prepare(state_dir: &Path) -> anyhow::Result<()> {
 const ARTIFACT_PREFIX: &str = "artifact-";
 
 /// Asks for work, only where it could be done: without Docker, builds wait at the server.
-async fn take(config: &Config) -> anyhow::Result<Option<(Client, Workshop, BuildClaim)>> {
+async fn take(config: &Config, readiness: &Readiness) -> anyhow::Result<Option<(Client, Workshop, BuildClaim)>> {
     let docker = docker::connect(&config.docker).await?;
     let text = tokio::fs::read_to_string(&config.token_file).await;
     let text = text.with_context(|| format!("reading the builder's token from {}", config.token_file.display()))?;
@@ -106,6 +123,7 @@ async fn take(config: &Config) -> anyhow::Result<Option<(Client, Workshop, Build
     let cluster = client.version().await?.cluster;
     // Told with every question: a base may have been made, replaced or removed meanwhile.
     client.builder_bases(&base::base_list(&docker, &cluster, &config.bases).await?).await?;
+    readiness.ready(PART);
     let claim = client.builder_claim(CLAIM_WAIT).await?;
     let workshop = Workshop { docker, cluster, bases: config.bases.clone() };
     Ok(claim.map(|claim| (client, workshop, claim)))

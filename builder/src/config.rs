@@ -1,6 +1,7 @@
 //! The builder's settings.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use dinp_common::kind::Base;
@@ -19,6 +20,8 @@ pub struct Config {
     pub docker: PathBuf,
     /// Images that stand in for bases of our own, by base: `java = "registry.example/java:21"`.
     pub bases: BTreeMap<Base, String>,
+    /// `/livez`, `/readyz`, `/metrics`; none if absent.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Default for Config {
@@ -29,6 +32,7 @@ impl Default for Config {
             state_dir: "/var/lib/dinp/builder".into(),
             docker: "/var/run/docker.sock".into(),
             bases: BTreeMap::new(),
+            admin: None,
         }
     }
 }

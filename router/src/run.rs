@@ -27,10 +27,8 @@ use crate::{listen, privileges};
 
 /// Milliseconds between two looks at whether all cores run.
 const CORE_CHECK_MS: u64 = 5_000;
-/// Milliseconds between two tries to bind the admin address, which the router before this one may still hold.
-const ADMIN_RETRY_MS: u64 = 250;
-/// Seconds between two clean-ups of the metrics, which grow with every request until somebody reads them.
-const UPKEEP_SECONDS: u64 = 5;
+/// Milliseconds between two looks at whether the routers before this one are empty.
+const PREDECESSORS_MS: u64 = 250;
 /// Milliseconds for the server to take a goodbye.
 const GOODBYE_MS: u64 = 3_000;
 
@@ -139,7 +137,8 @@ async fn live(
     tokio::spawn(control::serve(control.clone(), tokio::net::UnixListener::from_std(bound.control)?));
     let admin_end = CancellationToken::new();
     if let Some(address) = config.admin {
-        tokio::spawn(serve_admin(address, readiness.clone(), admin_end.clone()));
+        // The router before this one may still hold it.
+        tokio::spawn(admin::serve_when_free(address, readiness.clone(), admin_end.clone()));
     }
     tracing::info!(router = %reporter.id(), listen = config.listen, cores = count, feed = config.feed, "the router serves");
 
@@ -200,28 +199,6 @@ async fn follow(feed: FeedAddress, desk: Desk, mut hold: watch::Receiver<bool>) 
     }
 }
 
-async fn serve_admin(address: std::net::SocketAddr, readiness: Readiness, end: CancellationToken) {
-    let listener = loop {
-        match tokio::net::TcpListener::bind(address).await {
-            Ok(listener) => break listener,
-            Err(error) => tracing::debug!(%error, %address, "the admin address is not free yet"),
-        }
-        tokio::time::sleep(Duration::from_millis(ADMIN_RETRY_MS)).await;
-    };
-    let upkeep = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(UPKEEP_SECONDS)).await;
-            admin::metrics().run_upkeep();
-        }
-    };
-    tokio::select! {
-        served = admin::serve(listener, readiness, end) => if let Err(error) = served {
-            tracing::error!(%error, "the admin address");
-        },
-        () = upkeep => {}
-    }
-}
-
 /// Stops accepting and waits for what is open, here and in processes replaced before, until the grace is over.
 async fn drain_all(
     config: &Config,
@@ -240,7 +217,7 @@ async fn drain_all(
         // The sender lives as long as this function's caller.
         let _ = open.wait_for(|open| *open == 0).await;
         while reporter.has_predecessors() {
-            tokio::time::sleep(Duration::from_millis(ADMIN_RETRY_MS)).await;
+            tokio::time::sleep(Duration::from_millis(PREDECESSORS_MS)).await;
         }
     };
     if tokio::time::timeout(grace, empty).await.is_err() {

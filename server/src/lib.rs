@@ -10,6 +10,7 @@ pub mod config;
 mod explain;
 pub mod feed;
 mod lead;
+mod meter;
 mod ready;
 pub mod reconcile;
 mod room;

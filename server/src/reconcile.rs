@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use dinp_common::name::Host;
-use dinp_daemon::failpoint;
+use dinp_daemon::{beat, failpoint};
 use dinp_planner::observed::Confirmations;
 use dinp_planner::policy::Policy;
 use dinp_planner::term::{self, Term};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::feed::Feed;
 use crate::lead::Leadership;
+use crate::meter::Meter;
 use crate::view;
 
 /// A pass at least this often: time passes, and somebody may have changed the database by hand.
@@ -32,6 +33,7 @@ pub struct Reconciler {
     domain: Host,
     policy: Policy,
     term: Option<Term>,
+    meter: Meter,
     /// Where this server's clock begins.
     started: Instant,
     last_event: Option<u64>,
@@ -39,12 +41,16 @@ pub struct Reconciler {
 
 impl Reconciler {
     pub fn new(store: Store, cluster: Cluster, leadership: Leadership, feed: Feed, domain: Host, policy: Policy) -> Self {
-        Self { store, cluster, leadership, feed, domain, policy, term: None, started: Instant::now(), last_event: None }
+        let (term, meter, started, last_event) = (None, Meter::new(), Instant::now(), None);
+        Self { store, cluster, leadership, feed, domain, policy, term, meter, started, last_event }
     }
 
     pub async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         loop {
-            match self.pass().await {
+            let began = Instant::now();
+            let outcome = self.pass().await;
+            self.meter.pass(began, &outcome, self.cluster.snapshot().leading);
+            match outcome {
                 Ok(true) => self.cluster.nudge(),
                 Ok(false) => {}
                 Err(StoreError::Fenced) => {
@@ -55,7 +61,7 @@ impl Reconciler {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = self.cluster.nudged() => {}
-                () = tokio::time::sleep(PERIOD) => {}
+                () = tokio::time::sleep_until(beat::within(PERIOD)) => {}
             }
         }
     }

@@ -42,6 +42,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?),
         None => None,
     };
+    if admin.is_some() {
+        // Handles that are made before the registry would count nothing.
+        admin::metrics();
+    }
     let mut running = start(config, shutdown.clone()).await?;
     if let Some(admin) = admin {
         let (readiness, shutdown) = (running.readiness.clone(), shutdown.clone());
@@ -193,6 +197,8 @@ mod tests {
         while !answer(admin, "/readyz").await.ends_with("ready\n") {
             assert!(begun.elapsed() < SOON, "{}", answer(admin, "/readyz").await);
         }
+        let metrics = answer(admin, "/metrics").await;
+        assert!(metrics.contains("dinp_reconcile_seconds_count"), "{metrics}");
         let mut silent = TcpStream::connect(listen).await.expect("connects");
         let half = b"POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
             content-length: 9\r\nexpect: 100-continue\r\n\r\n";

@@ -17,6 +17,7 @@ use dinp_common::name::{AppName, ClusterId, EnvKey, NodeName};
 use dinp_common::release::{EnvValue, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 use dinp_common::wire::Assignment;
+use dinp_daemon::admin::Readiness;
 use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -83,7 +84,7 @@ impl Lab {
 
     pub fn start_agent(&mut self) {
         let shutdown = CancellationToken::new();
-        let agent = tokio::spawn(dinp_agent::run(self.config.clone(), shutdown.clone()));
+        let agent = tokio::spawn(dinp_agent::run(self.config.clone(), Readiness::default(), shutdown.clone()));
         self.agent = Some((shutdown, agent));
     }
 

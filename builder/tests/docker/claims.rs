@@ -14,6 +14,7 @@ use dinp_common::api::{BaseView, BuildClaim, BuildFinish, BuildLogLines, Version
 use dinp_common::build::{BuildId, BuildOrder, BuildOutcome};
 use dinp_common::digest::Digest;
 use dinp_common::token::{Token, TokenKind};
+use dinp_daemon::admin::Readiness;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -117,9 +118,10 @@ impl Site {
             state_dir: state.path().to_owned(),
             docker: (&engine.socket).into(),
             bases: Default::default(),
+            admin: None,
         };
         let stop = CancellationToken::new();
-        let builder = tokio::spawn(dinp_builder::run(config, stop.clone()));
+        let builder = tokio::spawn(dinp_builder::run(config, Readiness::default(), stop.clone()));
         Self { shared, stop, builder, state }
     }
 

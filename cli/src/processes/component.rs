@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use dinp_daemon::admin::Readiness;
 use dinp_daemon::{config, shutdown, telemetry};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -47,12 +48,12 @@ pub fn agent(options: &Agent) -> Result<()> {
     if options.purge {
         return purge::node(&config);
     }
-    until_told("agent", |shutdown| dinp_agent::run(config, shutdown))
+    until_told("agent", |shutdown| dinp_agent::run(config, Readiness::default(), shutdown))
 }
 
 pub fn builder(component: &Component) -> Result<()> {
     let Some(config) = read(component, "DINP_BUILDER_")? else { return Ok(()) };
-    until_told("builder", |shutdown| dinp_builder::run(config, shutdown))
+    until_told("builder", |shutdown| dinp_builder::run(config, Readiness::default(), shutdown))
 }
 
 pub fn dash(component: &Component) -> Result<()> {

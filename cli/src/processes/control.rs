@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use dinp_client::Client;
 use dinp_common::name::Host;
+use dinp_daemon::admin;
 use nix::unistd::User;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -20,6 +21,8 @@ use super::up::ROUTER_USER;
 
 /// Runs until `shutdown`, or until a part of it ends before its time, which is an error of the whole.
 pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToken) -> Result<()> {
+    // Handles that are made before the registry would count nothing.
+    admin::metrics();
     layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
     let _lock = lock(&layout.state)?;
     Member::myself()?.record(layout, Role::Control)?;
@@ -31,16 +34,18 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
     Layout::write_private(&layout.cluster(), server.store.cluster().as_str()).context("keeping the cluster's name")?;
     tokens::ensure(&server.store, &layout.tokens(), &agent.node_name()).await?;
 
+    let (admin, readiness) = (settings.admin(layout), server.readiness.clone());
     let site = site(&settings, &mut server, shutdown.clone());
     let mut parts = JoinSet::new();
     let stop = shutdown.clone();
     parts.spawn(async move { ("the listener", dinp_daemon::http::serve(listener, site, stop).await.map_err(Into::into)) });
     let stop = shutdown.clone();
     parts.spawn(async move { ("the server", server.wait(stop).await) });
-    let stop = shutdown.clone();
-    parts.spawn(async move { ("the agent", dinp_agent::run(agent, stop).await) });
-    let (builder, stop) = (builder_config(layout, &settings), shutdown.clone());
-    parts.spawn(async move { ("the builder", dinp_builder::run(builder, stop).await) });
+    let (ready, stop) = (readiness.clone(), shutdown.clone());
+    parts.spawn(async move { ("the agent", dinp_agent::run(agent, ready, stop).await) });
+    let (builder, ready, stop) = (builder_config(layout, &settings), readiness.clone(), shutdown.clone());
+    parts.spawn(async move { ("the builder", dinp_builder::run(builder, ready, stop).await) });
+    tokio::spawn(admin::serve_when_free(admin, readiness, shutdown.clone()));
     // Without systemd there is nobody to notify, and that is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(panel = %settings.panel, domain = settings.domain, "control plane started");

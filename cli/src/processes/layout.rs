@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,21 @@ impl Layout {
     }
     pub fn router_control(&self) -> PathBuf {
         self.router().join("control.sock")
+    }
+
+    /// Where the control plane's `/livez`, `/readyz` and `/metrics` are usually.
+    pub fn admin(&self) -> SocketAddr {
+        self.loopback(9082)
+    }
+
+    /// Where the router's are.
+    pub fn router_admin(&self) -> SocketAddr {
+        self.loopback(9084)
+    }
+
+    /// An installation elsewhere takes any port that is free, so that it is in no other one's way.
+    fn loopback(&self, port: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, if self.state == Path::new(STATE) { port } else { 0 }).into()
     }
 
     /// The name of the containers' network, and of its interface: at most 15 characters.

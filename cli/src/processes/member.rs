@@ -62,6 +62,14 @@ impl Member {
         Layout::write_private(&Self::path(layout, role), &text).context("writing the process record")
     }
 
+    /// Takes the record of this role away: whoever looks starts another process, to which a router hands over.
+    pub fn forget(layout: &Layout, role: Role) -> Result<()> {
+        match fs::remove_file(Self::path(layout, role)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("removing a process record"),
+            _ => Ok(()),
+        }
+    }
+
     /// The process of this role, if it still runs.
     pub fn find(layout: &Layout, role: Role) -> Option<Self> {
         let text = fs::read_to_string(Self::path(layout, role)).ok()?;
@@ -152,5 +160,15 @@ mod tests {
         stranger.record(&layout, Role::Router).expect("record");
         assert_eq!(Member::find(&layout, Role::Router), None);
         assert_eq!(Member::find(&layout, Role::Keeper), None);
+    }
+
+    #[test]
+    fn a_process_whose_record_is_forgotten_is_not_found_though_it_runs() {
+        let folder = tempfile::tempdir().expect("folder");
+        let layout = Layout { state: folder.path().into(), run: folder.path().into() };
+        Member::myself().expect("myself").record(&layout, Role::Router).expect("record");
+        Member::forget(&layout, Role::Router).expect("forgotten");
+        assert_eq!(Member::find(&layout, Role::Router), None);
+        Member::forget(&layout, Role::Router).expect("nothing is left to forget");
     }
 }

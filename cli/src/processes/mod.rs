@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use dinp_daemon::telemetry;
 
 pub use bases::BasesCommand;
 
@@ -59,6 +60,12 @@ pub struct Up {
     /// Where API and dashboard are (127.0.0.1:8081)
     #[arg(long, value_name = "ADDRESS")]
     panel: Option<SocketAddr>,
+    /// Where the control plane's /livez, /readyz and /metrics are (127.0.0.1:9082)
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+    /// Where the router's are (127.0.0.1:9084)
+    #[arg(long, value_name = "ADDRESS")]
+    router_admin: Option<SocketAddr>,
     /// Docker's socket (/var/run/docker.sock)
     #[arg(long, value_name = "SOCKET")]
     docker: Option<String>,
@@ -131,7 +138,7 @@ pub fn run(command: Command) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}error: {error:#}", telemetry::last_words());
             ExitCode::FAILURE
         }
     }

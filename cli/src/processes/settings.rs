@@ -18,6 +18,10 @@ pub struct Settings {
     pub panel: SocketAddr,
     /// Docker's socket.
     pub docker: String,
+    /// `/livez`, `/readyz` and `/metrics` of the control plane; [`Layout::admin`] where nobody said.
+    pub admin: Option<SocketAddr>,
+    /// The same of the router; [`Layout::router_admin`] where nobody said.
+    pub router_admin: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -27,6 +31,8 @@ impl Default for Settings {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             panel: SocketAddr::from(([127, 0, 0, 1], 8081)),
             docker: "/var/run/docker.sock".to_owned(),
+            admin: None,
+            router_admin: None,
         }
     }
 }
@@ -56,6 +62,16 @@ impl Settings {
         self.save(layout)
     }
 
+    /// Where the control plane says how it is.
+    pub fn admin(&self, layout: &Layout) -> SocketAddr {
+        self.admin.unwrap_or_else(|| layout.admin())
+    }
+
+    /// Where the router says how it is.
+    pub fn router_admin(&self, layout: &Layout) -> SocketAddr {
+        self.router_admin.unwrap_or_else(|| layout.router_admin())
+    }
+
     /// The address of an app, as people type it.
     pub fn app_url(&self, app: &str) -> String {
         match self.listen.port() {
@@ -78,9 +94,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let layout = Layout { state: folder.path().into(), run: folder.path().into() };
         assert_eq!(Settings::load(&layout).expect("none yet"), None);
-        let settings = Settings { domain: "apps.example.com".into(), ..Settings::default() };
-        settings.save(&layout).expect("save");
-        assert_eq!(Settings::load(&layout).expect("read"), Some(settings));
+        let admin = Some(SocketAddr::from(([10, 0, 0, 1], 9100)));
+        for settings in [
+            Settings { domain: "apps.example.com".into(), ..Settings::default() },
+            Settings { admin, router_admin: admin, ..Settings::default() },
+        ] {
+            settings.save(&layout).expect("save");
+            assert_eq!(Settings::load(&layout).expect("read"), Some(settings));
+        }
         std::fs::write(layout.settings(), "domain = ").expect("damage");
         assert!(Settings::load(&layout).is_err());
     }

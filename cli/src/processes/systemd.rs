@@ -39,8 +39,8 @@ fn kept_in(folder: &Path, layout: &Layout, program: &Path, generation: &str) -> 
         && enabled(&router_of(generation))
 }
 
-/// Writes the units and starts what does not run. `generation` names the binary: a router of another generation is
-/// started beside the old one, which hands over its sockets and ends. With another address to listen on there is
+/// Writes the units and starts what does not run. `generation` names binary and configuration: a router of another
+/// generation is started beside the old one, which hands over its sockets and ends. With another address to listen on there is
 /// nothing to hand over, and the old one ends first.
 pub fn start(layout: &Layout, program: &Path, generation: &str, moved: bool) -> Result<()> {
     for (name, text) in texts(layout, program) {

@@ -1,5 +1,6 @@
 //! `dinp up`: makes sure that the platform runs on this machine, as this binary and as asked, and says what it did.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,13 +34,14 @@ pub fn run(options: &Up) -> Result<()> {
     }
     let kept = Settings::load(&layout).context("reading what this installation was started with\n  try:  dinp up --purge")?;
     let settings = asked(options, kept.clone().unwrap_or_default())?;
+    addresses_differ(&layout, &settings)?;
     if options.foreground {
         settings.save_if_new(&layout, kept.as_ref())?;
         return component::foreground(&layout, settings);
     }
     layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
     let _alone = only_one_at_a_time(&layout)?;
-    let before = Before::look(&layout, kept.as_ref() == Some(&settings))?;
+    let before = Before::look(&layout, &settings, kept.as_ref() == Some(&settings))?;
     if before.nothing_to_do() {
         say(format_args!("already running as process {} on {}: nothing changed", before.control_pid(), layout.state.display()));
     } else {
@@ -75,10 +77,29 @@ fn asked(options: &Up, mut settings: Settings) -> Result<Settings> {
     }
     settings.listen = options.listen.unwrap_or(settings.listen);
     settings.panel = options.panel.unwrap_or(settings.panel);
+    settings.admin = options.admin.or(settings.admin);
+    settings.router_admin = options.router_admin.or(settings.router_admin);
     if let Some(docker) = &options.docker {
         settings.docker = docker.trim_start_matches("unix://").to_owned();
     }
     Ok(settings)
+}
+
+/// Each part listens somewhere else; before anything runs, no port would be found taken.
+fn addresses_differ(layout: &Layout, settings: &Settings) -> Result<()> {
+    let mut known: Vec<(SocketAddr, &str)> = Vec::new();
+    for (address, option) in [
+        (settings.listen, "--listen"),
+        (settings.panel, "--panel"),
+        (settings.admin(layout), "--admin"),
+        (settings.router_admin(layout), "--router-admin"),
+    ] {
+        if let Some((_, other)) = known.iter().find(|(taken, _)| *taken == address && address.port() != 0) {
+            bail!("{other} and {option} are both {address}, and only one can be there");
+        }
+        known.push((address, option));
+    }
+    Ok(())
 }
 
 /// Held while one `dinp up` works, so that two typed at once do not start everything twice.
@@ -97,6 +118,8 @@ struct Before {
     router: Option<Member>,
     /// This binary's id.
     binary: String,
+    /// Names the router as it is asked for, by binary and configuration.
+    generation: String,
     as_asked: bool,
     /// Units or a keeper of this binary start again what ends.
     kept: bool,
@@ -105,10 +128,11 @@ struct Before {
 }
 
 impl Before {
-    fn look(layout: &Layout, as_asked: bool) -> Result<Self> {
+    fn look(layout: &Layout, settings: &Settings, as_asked: bool) -> Result<Self> {
         let (binary, keeper) = (binary_id()?, Member::find(layout, Role::Keeper));
+        let generation = generation(&binary, &router_config(layout, settings)?);
         let kept = if systemd::runs_here(layout) {
-            systemd::is_kept(layout, &own_path()?, &binary)
+            systemd::is_kept(layout, &own_path()?, &generation)
         } else {
             keeper.as_ref().is_some_and(|keeper| keeper.binary == binary)
         };
@@ -117,6 +141,7 @@ impl Before {
             control: Member::find(layout, Role::Control),
             router: Member::find(layout, Role::Router),
             binary,
+            generation,
             as_asked,
             kept,
             log_length: std::fs::metadata(keeper::log_path(layout, Role::Control)).map_or(0, |meta| meta.len()),
@@ -155,14 +180,24 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
     if before.control.is_none() || kept.as_ref().is_some_and(|kept| kept.panel != settings.panel) {
         ports::must_be_free(settings.panel, "the dashboard", "--panel")?;
     }
+    let changed =
+        |of: fn(&Settings, &Layout) -> SocketAddr| kept.as_ref().is_some_and(|kept| of(kept, layout) != of(settings, layout));
+    if before.router.is_none() || changed(Settings::router_admin) {
+        ports::must_be_free(settings.router_admin(layout), "the router's admin address", "--router-admin")?;
+    }
+    if before.control.is_none() || changed(Settings::admin) {
+        ports::must_be_free(settings.admin(layout), "the control plane's admin address", "--admin")?;
+    }
     warn_without_docker(settings);
     settings.save(layout)?;
-    write_router_config(layout, settings)?;
+    let config = router_config(layout, settings)?;
+    let reconfigured = std::fs::read_to_string(layout.router_config()).is_ok_and(|old| old != config);
+    std::fs::write(layout.router_config(), config).context("writing the router's configuration")?;
     if before.control.is_some() {
         say(before.what_happens(moved));
     }
     if systemd::runs_here(layout) {
-        return systemd::start(layout, &own_path()?, &before.binary, moved);
+        return systemd::start(layout, &own_path()?, &before.generation, moved);
     }
     // The keeper first, or it would start again what is stopped next.
     for (member, grace, wanted) in
@@ -172,7 +207,19 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
             member.stop(grace)?;
         }
     }
+    if reconfigured {
+        // It goes on serving until another one with the new configuration has its sockets.
+        Member::forget(layout, Role::Router)?;
+    }
     keeper::start(layout)
+}
+
+/// Names a router by its binary and its configuration: one of another generation takes over from the one that runs.
+fn generation(binary: &str, config: &str) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    config.hash(&mut hasher);
+    format!("{binary}-{:08x}", hasher.finish() as u32)
 }
 
 /// Where units start this binary from.
@@ -188,16 +235,18 @@ fn warn_without_docker(settings: &Settings) {
     }
 }
 
-fn write_router_config(layout: &Layout, settings: &Settings) -> Result<()> {
+/// The router's configuration file.
+fn router_config(layout: &Layout, settings: &Settings) -> Result<String> {
     let config = dinp_router::Config {
         listen: settings.listen.to_string(),
         feed: format!("unix:{}", layout.routes_socket().display()),
         state_dir: layout.router(),
         control: layout.router_control(),
+        admin: Some(settings.router_admin(layout)),
         user: Some(ROUTER_USER.to_owned()),
         ..dinp_router::Config::default()
     };
-    std::fs::write(layout.router_config(), toml::to_string(&config)?).context("writing the router's configuration")
+    Ok(toml::to_string(&config)?)
 }
 
 #[cfg(test)]
@@ -216,8 +265,8 @@ mod tests {
     fn an_upgrade_and_a_router_that_moves_are_called_so() {
         let member = |binary: &str| Some(Member { pid: 1, started: 1, binary: binary.to_owned() });
         let said = |control, router, moved| {
-            let before =
-                Before { keeper: None, control, router, binary: "new".into(), as_asked: true, kept: true, log_length: 0 };
+            let (binary, generation) = ("new".into(), "new-1".into());
+            let before = Before { keeper: None, control, router, binary, generation, as_asked: true, kept: true, log_length: 0 };
             (before.nothing_to_do(), before.what_happens(moved))
         };
         let (nothing, what) = said(member("new"), member("old"), false);
@@ -226,6 +275,32 @@ mod tests {
         assert!(nothing && what.starts_with("starting anew") && what.ends_with("moves to its new address"), "{what}");
         let (nothing, what) = said(member("new"), None, false);
         assert!(!nothing && what.ends_with("the router starts"), "{what}");
+    }
+
+    #[test]
+    fn the_admin_addresses_are_fixed_where_they_are_looked_for_and_free_elsewhere() {
+        let usual = Layout::new(std::path::Path::new(super::super::layout::STATE)).expect("layout");
+        let other = Layout::new(std::path::Path::new("/srv/other")).expect("layout");
+        let settings = parse(&["--router-admin", "10.0.0.1:9100"]).expect("settings");
+        assert_eq!(settings.admin(&usual).to_string(), "127.0.0.1:9082");
+        assert_eq!(settings.admin(&other).to_string(), "127.0.0.1:0");
+        assert_eq!(settings.router_admin(&other).to_string(), "10.0.0.1:9100");
+        addresses_differ(&other, &settings).expect("any free port is another one");
+        let twice = parse(&["--admin", "127.0.0.1:8081"]).expect("settings");
+        let error = addresses_differ(&usual, &twice).expect_err("the dashboard is there").to_string();
+        assert!(error.contains("--panel and --admin are both 127.0.0.1:8081"), "{error}");
+    }
+
+    #[test]
+    fn a_router_with_another_configuration_is_of_another_generation() {
+        let layout = Layout::new(std::path::Path::new("/srv/other")).expect("layout");
+        let named = |arguments: &[&str]| {
+            let config = router_config(&layout, &parse(arguments).expect("settings")).expect("a configuration");
+            generation("1a-2b", &config)
+        };
+        assert!(named(&[]).starts_with("1a-2b-"), "{}", named(&[]));
+        assert_eq!(named(&[]), named(&["--panel", "127.0.0.1:1"]), "nothing of the router's");
+        assert_ne!(named(&[]), named(&["--router-admin", "127.0.0.1:9100"]));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The machine around it: reboots, upgrades, an engine that is away, disks.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use dinp_common::api::Settings;
 use dinp_common::health::HealthCheck;
 use dinp_tests::engine::{Engine, unmount_below};
-use dinp_tests::lab::{Lab, SETTLE, said};
+use dinp_tests::http;
+use dinp_tests::lab::{Lab, SETTLE, free_port, said};
 use dinp_tests::process::{gone, signal};
 use dinp_tests::runner::World;
 use dinp_tests::sample;
@@ -82,6 +84,39 @@ pub async fn a_changed_binary_upgrades_in_place_and_loses_nothing(_: &World) {
     lab.settled("steady").await;
     load.stop().await.assert_nothing_lost();
     assert!(lab.docker.running("steady").is_disjoint(&containers), "the new control plane deploys");
+    lab.purge().await;
+}
+
+pub async fn every_process_says_how_it_is_on_an_address_that_can_be_changed_under_load(_: &World) {
+    let lab = Lab::prepare(dinp_tests::docker::Docker::for_tests());
+    lab.up().await;
+    lab.deploy("steady", &sample::binary(), settings(1)).await;
+    let load = lab.load("steady");
+    let router = lab.pid("router");
+    let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let (control, routers) = (address(), address());
+    let output = lab.up_with(&["--admin", &control.to_string(), "--router-admin", &routers.to_string()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    for (admin, metric) in [(control, "dinp_server_leading 1"), (routers, "dinp_router_requests_total")] {
+        let ask = async |path: &str| http::get(admin, "admin", path).await.map(|answer| (answer.status.as_u16(), answer.body));
+        let ready = |answer: &anyhow::Result<(u16, String)>| matches!(answer, Ok((200, text)) if text == "ready\n");
+        until("it is ready", SETTLE, async || ask("/readyz").await, ready).await.expect("an answer");
+        assert_eq!(ask("/livez").await.expect("an answer"), (200, "ok\n".to_owned()));
+        let counts = |answer: &anyhow::Result<(u16, String)>| matches!(answer, Ok((200, text)) if text.contains(metric));
+        until("it counts", SETTLE, async || ask("/metrics").await, counts).await.expect("an answer");
+    }
+    assert_ne!(lab.pid("router"), router, "another router has taken over");
+    gone(router).await;
+    load.stop().await.assert_nothing_lost();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").to_string();
+    for option in ["--admin", "--router-admin"] {
+        let output = lab.up_with(&[option, &port]).await;
+        let text = said(&output);
+        assert!(!output.status.success() && text.contains(option) && text.contains("admin address needs it"), "{text}");
+    }
+    let again = lab.up_with(&[]).await;
+    assert!(again.status.success() && said(&again).contains("nothing changed"), "{}", said(&again));
     lab.purge().await;
 }
 

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
         machine::after_a_reboot_every_app_serves_again_and_only_its_own,
         machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
+        machine::every_process_says_how_it_is_on_an_address_that_can_be_changed_under_load,
         machine::without_docker_it_says_so_keeps_trying_and_keeps_routing,
         machine::many_deploys_leave_the_disk_level,
         machine::a_full_disk_refuses_and_loses_nothing,
