@@ -15,6 +15,7 @@ sim: simulates whole clusters, with faults drawn from a seed
   sim --planted [NAME] [--seeds N]                  every planted bug, or one, within N seeds (500)
   sim --planted NAME --seed S [--trace]             one seed with one planted bug
   sim --figures                                     how fast it is: 5 nodes, 20 apps, faults on, one core
+  sim --figures --seed S [--trace]                  one seed of those
 ";
 /// One seed in this many is run twice and compared.
 const TWICE_ONE_IN: u64 = 20;
@@ -87,7 +88,10 @@ fn parse(given: impl Iterator<Item = String>) -> Result<Args, String> {
 fn one(seed: u64, args: &Args, planted: Option<Planted>) -> bool {
     let detail = if args.trace { Detail::Print } else { Detail::Last(TIMELINE) };
     let began = Instant::now();
-    let outcome = run(seed, args.hours, planted, detail);
+    let outcome = match args.figures {
+        true => run_in(Setting::measured(seed, MEASURED_HOURS), planted, detail),
+        false => run(seed, args.hours, planted, detail),
+    };
     if let Some(violation) = &outcome.violation {
         outcome.lines.iter().for_each(|line| println!("{line}"));
         println!("\nseed {seed} breaks promise {}\n  {}", violation.promise, violation.what);

@@ -17,7 +17,7 @@ mod strength;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::fence::Fence;
-use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::{AppName, NodeName, RouterId};
 use dinp_common::release::ReleaseNo;
 use dinp_common::route::{TableCert, TableVersion};
@@ -78,6 +78,8 @@ pub struct Watch {
     recorded: BTreeMap<RouterId, Ms>,
     /// Instances whose records have gone once.
     forgotten: BTreeSet<InstanceId>,
+    /// Those that a database which lost its tail has brought back.
+    resurrected: BTreeSet<InstanceId>,
     confirmed: BTreeMap<RouterId, TableVersion>,
     applied: BTreeMap<usize, (u32, TableVersion)>,
     /// By epoch, holder and version.
@@ -181,10 +183,14 @@ impl World {
         })
     }
 
-    /// What was committed last is lost with its master, and whoever leads does not know it.
+    /// What was committed last has been lost with its master, and whoever leads does not know it.
     pub fn watch_tail_lost(&mut self) {
         self.watch.tail_lost = Some(self.k.now);
         self.watch.crashes.clear();
+        let decided = |id: &InstanceId| self.watch.stopped.contains_key(id) || self.watch.forgotten.contains(id);
+        let recorded = self.store.tables.instances.iter().filter(|instance| instance.want != Want::Stop);
+        let back: Vec<InstanceId> = recorded.map(|instance| instance.id.clone()).filter(decided).collect();
+        self.watch.resurrected.extend(back);
     }
 
     /// A process ends.
@@ -198,11 +204,9 @@ impl World {
         self.watch.recorded.entry(router.clone()).or_insert(self.k.now);
     }
 
-    /// What was decided about it was lost with a master, so that somebody leads who does not know of it.
+    /// What was decided about it was once lost with a master, so that somebody led who did not know of it.
     fn is_resurrected(&self, instance: &InstanceId) -> bool {
-        let wanted = |other: &Instance| other.id == *instance && other.want == Want::Run;
-        let decided = self.watch.stopped.contains_key(instance) || self.watch.forgotten.contains(instance);
-        self.watch.tail_lost.is_some() && decided && self.store.tables.instances.iter().any(wanted)
+        self.watch.resurrected.contains(instance)
     }
 
     /// Its agent has just started it again by itself, which whoever decides about it may not have heard yet.

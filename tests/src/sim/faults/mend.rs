@@ -88,9 +88,9 @@ impl World {
             Mend::Store => self.store.mend(),
             Mend::StoreLosesTail => {
                 crate::say!(self.k, "fault", "the store loses its tail");
-                self.watch_tail_lost();
                 let careful = self.k.rng.bool();
                 self.store.fail_over(careful);
+                self.watch_tail_lost();
             }
             Mend::RouterForgotten(id) => self.store.forget_router(&id),
             Mend::Redis => self.redis.frozen = false,
@@ -160,6 +160,11 @@ impl World {
         let paused: Vec<_> = self.store.tables.deploys.iter().map(|deploy| (deploy.app.clone(), deploy.number)).collect();
         for (app, number) in paused {
             self.store.hold(&app, number, Hold::Resume);
+        }
+        // What a lost tail has brought back, somebody strikes off once more.
+        let left: Vec<RouterId> = self.store.tables.routers.clone();
+        for id in left.iter().filter(|id| self.routers.iter().all(|router| router.id != **id)) {
+            self.store.forget_router(id);
         }
         let places = (0..self.nodes.len()).map(Place::Node).chain((0..self.servers.len()).map(Place::Server));
         let places = places.chain((0..self.routers.len()).map(Place::Router)).chain([Place::Store, Place::Redis]);

@@ -68,7 +68,8 @@ impl World {
     /// It is to run, nobody can think it ended or lost, and it serves if it ever did.
     fn is_sound(&self, other: &Instance, s: usize) -> bool {
         let patience = self.k.setting.policy.lost_after_ms + LAG;
-        if other.want != Want::Run || !self.node_is_well(names::number(other.node.as_str()), s, patience) {
+        let n = names::number(other.node.as_str());
+        if other.want != Want::Run || !self.servers[s].hears(n) || !self.node_is_well(n, s, patience) {
             return false;
         }
         if other.proven {
