@@ -180,6 +180,13 @@ pub struct Instance {
     pub reason: String,
 }
 
+impl Instance {
+    /// Whether `address`, where it is seen now, is another one than it was proven at.
+    pub fn moved_to(&self, address: SocketAddr) -> bool {
+        self.address.is_some_and(|proven| proven != address)
+    }
+}
+
 /// What an agent sees of an instance assigned to it. Every assigned instance is in every full report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]

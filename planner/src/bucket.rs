@@ -53,6 +53,9 @@ pub fn bucket(instance: &Instance, freshness: Freshness, report: Option<&Instanc
             Some(Seen::Exited { .. } | Seen::Failed { .. }) => ended(seen),
             Some(Seen::Running { health, .. }) if !instance.proven => Bucket::Starting { healthy: *health == Health::Healthy },
             _ if !instance.proven => Bucket::Starting { healthy: false },
+            Some(Seen::Running { address, .. }) if instance.moved_to(*address) => {
+                Bucket::Refused { why: format!("it runs at {address}, which is not where it was proven") }
+            }
             _ if freshness != Freshness::Fresh => Bucket::Unknown,
             Some(Seen::Running { health: Health::Healthy, .. }) => Bucket::Ready,
             Some(Seen::Running { health: Health::Unhealthy { last }, .. }) => Bucket::Sick { why: last.clone() },

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::SocketAddr;
 
 use dinp_common::app::App;
 use dinp_common::health::Health;
@@ -214,6 +215,15 @@ impl<'a> Standings<'a> {
     }
 }
 
+/// A proven instance of what its app wants, about which nothing is being decided.
+#[derive(Debug, Clone)]
+struct Calm {
+    id: InstanceId,
+    address: Option<SocketAddr>,
+    /// Its app's number.
+    app: u32,
+}
+
 /// Which apps are well, by their numbers.
 fn well(desired: &Desired, groups: &[(u32, u32)], nodes: &[NodeRow<'_>]) -> Vec<bool> {
     let wants = |app: &App| if app.stopped || app.deleted { None } else { Some((app.live?, app.generation)) };
@@ -230,11 +240,11 @@ fn well(desired: &Desired, groups: &[(u32, u32)], nodes: &[NodeRow<'_>]) -> Vec<
     }
     by_node.lay_out();
     // Each node's instances with their apps, in the order of the records; copied, to be read one after the other.
-    let mut there: Vec<(Option<InstanceId>, u32)> = vec![(None, 0); groups.len()];
+    let mut there: Vec<Option<Calm>> = vec![None; groups.len()];
     for (instance, (app, node)) in desired.instances.iter().zip(groups) {
         let place = by_node.take(*node);
         if calm(instance, *app) {
-            there[place] = (Some(instance.id.clone()), *app);
+            there[place] = Some(Calm { id: instance.id.clone(), address: instance.address, app: *app });
         }
     }
     let mut healthy = vec![0; desired.apps.len()];
@@ -252,11 +262,10 @@ fn well(desired: &Desired, groups: &[(u32, u32)], nodes: &[NodeRow<'_>]) -> Vec<
 
 /// Counts for each app what one node says is healthy. Records and reports are both in the order of ids, as the store
 /// reads them, so one walk finds all; an instance that it misses is looked up.
-fn hear(there: &[(Option<InstanceId>, u32)], seen: &NodeSeen, healthy: &mut [u32]) {
+fn hear(there: &[Option<Calm>], seen: &NodeSeen, healthy: &mut [u32]) {
     let mut reports = seen.instances.iter();
     let mut next = reports.next();
-    for (id, app) in there {
-        let Some(id) = id else { continue };
+    for Calm { id, address, app } in there.iter().flatten() {
         while next.is_some_and(|(known, _)| known < id) {
             next = reports.next();
         }
@@ -264,7 +273,10 @@ fn hear(there: &[(Option<InstanceId>, u32)], seen: &NodeSeen, healthy: &mut [u32
             Some((known, report)) if known == id => Some(report),
             Some(_) | None => seen.instances.get(id),
         };
-        let well = report.is_some_and(|report| matches!(report.seen, Seen::Running { health: Health::Healthy, .. }));
+        let well = report.is_some_and(|report| match report.seen {
+            Seen::Running { address: at, health: Health::Healthy } => *address == Some(at),
+            _ => false,
+        });
         healthy[*app as usize] += u32::from(well);
     }
 }

@@ -32,14 +32,26 @@ pub async fn serve(
             return;
         }
     };
-    if let Err(error) = store.node_record(&hello.node).await {
-        tracing::warn!(node = %hello.node, %error, "a node cannot be recorded; its agent will come again");
-        return;
+    let recorded = async {
+        let outcome = store.node_record(&hello.node).await;
+        outcome.inspect_err(|error| tracing::warn!(node = %hello.node, %error, "a node cannot be recorded just now"))
+    };
+    // One that was heard before is recorded, unless the database has lost it since. While the database is away it must
+    // be heard all the same, or its instances would be replaced when the database is back.
+    if cluster.knows(&hello.node) {
+        let talking = converse(&mut socket, &hello, &cluster, &shutdown);
+        let ((), _) = tokio::join!(talking, recorded);
+    } else if recorded.await.is_ok() {
+        converse(&mut socket, &hello, &cluster, &shutdown).await;
     }
+}
+
+/// Takes in the agent of a node and serves it to the end of its connection.
+async fn converse(socket: &mut WebSocket, hello: &Hello, cluster: &Cluster, shutdown: &CancellationToken) {
     tracing::info!(node = %hello.node, version = hello.facts.version, "agent connected");
-    let mut link = cluster.agent_joined(&hello, Instant::now());
+    let mut link = cluster.agent_joined(hello, Instant::now());
     cluster.nudge();
-    let why = talk(&mut socket, &mut link, &cluster, &shutdown, SILENCE).await;
+    let why = talk(socket, &mut link, cluster, shutdown, SILENCE).await;
     tracing::info!(node = %link.node(), why, "agent disconnected");
 }
 

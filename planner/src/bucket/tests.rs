@@ -72,6 +72,24 @@ fn unknown_is_neither_healthy_nor_gone() {
 }
 
 #[test]
+fn what_runs_where_it_was_not_proven_takes_no_traffic() {
+    let proven_at = |address: &str| Instance { address: address.parse().ok(), ..instance(Want::Run, true) };
+    let report = |seen| InstanceReport {
+        app: AppName::parse("shop").expect("app"),
+        release: ReleaseNo(1),
+        seen,
+        listening: Vec::new(),
+        restarts: 0,
+    };
+    let at_one = report(running(Health::Healthy).expect("it runs"));
+    for freshness in [Fresh, Suspect, NotYetSeen] {
+        let moved = bucket(&proven_at("10.0.0.2:8080"), freshness, Some(&at_one));
+        assert!(matches!(moved, Bucket::Refused { .. }), "another instance may have that address by now");
+    }
+    assert_eq!(bucket(&proven_at("10.0.0.1:8080"), Fresh, Some(&at_one)), Bucket::Ready);
+}
+
+#[test]
 fn what_was_healthy_once_and_fails_the_probes_of_a_new_agent_is_ill() {
     assert_eq!(is(Want::Run, true, Fresh, running(refused("refused"))), Bucket::Sick { why: "refused".into() });
     assert_eq!(is(Want::Run, true, Fresh, running(Health::Healthy)), Bucket::Ready);

@@ -10,9 +10,11 @@ use super::{Target, victims};
 use crate::bucket::Bucket;
 use crate::plan::{About, Member, Pass};
 
-/// Takes an instance out of the routes, or straight away if it was never in them.
+/// Takes an instance out of the routes, or straight away if it was never in them. That it was proven may be lost with a
+/// database that failed over, and is seen by what routers carry to it.
 pub(super) fn one(pass: &mut Pass<'_>, member: &Member<'_>, why: impl Into<String>) {
-    let want = if member.instance.proven { Want::Drain } else { Want::Stop };
+    let serves = member.instance.proven || pass.confirmations.in_flight(&member.instance.id).reported > 0;
+    let want = if serves { Want::Drain } else { Want::Stop };
     pass.plan.move_to(member.instance, want, why);
 }
 

@@ -96,6 +96,11 @@ impl Nodes {
 }
 
 impl Cluster {
+    /// Whether this server has heard the node since it started.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.0.nodes.map().contains_key(node)
+    }
+
     /// A new connection of an agent. It takes the place of an older one of the same node, which then ends.
     pub fn agent_joined(&self, hello: &Hello, now: Instant) -> AgentLink {
         let node = &hello.node;
