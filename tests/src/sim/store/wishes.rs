@@ -10,6 +10,7 @@ use crate::sim::kernel::Ms;
 
 /// One wish for one app.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is never kept")]
 pub enum Wish {
     /// A new release of an app, which is made if it does not exist.
     Release {
