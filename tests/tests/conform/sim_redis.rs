@@ -39,6 +39,9 @@ const JUNK: [&str; 7] = [
 /// What a run must meet, or it compares less than it says.
 const OUTCOMES: [&str; 9] = ["done", "gap", "older", "foreign cluster", "ours", "not ours", "spoilt", "flushed", "started again"];
 
+/// What a stranger's command does to the simulated one.
+type Effect = fn(&mut Redis, &Host);
+
 struct Leader {
     publisher: Publisher,
     wanted: RouteTable,
@@ -181,7 +184,7 @@ impl Pair {
     /// A stranger writes or removes keys.
     async fn spoil(&mut self) -> (String, &'static str) {
         let (junk, host) = (*self.draw.one_of(&JUNK), host(self.draw.below(HOSTS)));
-        let (commands, effect): (&[&[&str]], fn(&mut Redis, &Host)) = match self.draw.below(10) {
+        let (commands, effect): (&[&[&str]], Effect) = match self.draw.below(10) {
             0 => (&[&["HSET", ROUTES, FOREIGN, "not a route"]], |sim, _| sim.junk = true),
             1 => (&[&["HDEL", ROUTES, FOREIGN]], |sim, _| sim.junk = false),
             2 => (&[&["HDEL", ROUTES, host.as_str()]], |sim, host| drop(sim.routes.remove(host))),
