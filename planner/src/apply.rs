@@ -2,6 +2,7 @@
 //! follow from a plan at once and a plan can be checked against its own effect.
 
 use dinp_common::deploy::{DeployNo, DeployState};
+use dinp_common::instance::Instance;
 use dinp_common::name::AppName;
 use dinp_common::plan::{Change, Desired};
 
@@ -28,7 +29,8 @@ fn apply_one(desired: &mut Desired, change: &Change) {
             }
         }
         Change::Prove { instance, address } => {
-            if let Some(found) = desired.instances.iter_mut().find(|other| other.id == *instance && !other.proven) {
+            let is_news = |other: &&mut Instance| other.id == *instance && (!other.proven || other.moved_to(*address));
+            if let Some(found) = desired.instances.iter_mut().find(is_news) {
                 found.proven = true;
                 found.address = Some(*address);
                 found.spent_ms = 0;

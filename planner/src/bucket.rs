@@ -53,8 +53,9 @@ pub fn bucket(instance: &Instance, freshness: Freshness, report: Option<&Instanc
             Some(Seen::Exited { .. } | Seen::Failed { .. }) => ended(seen),
             Some(Seen::Running { health, .. }) if !instance.proven => Bucket::Starting { healthy: *health == Health::Healthy },
             _ if !instance.proven => Bucket::Starting { healthy: false },
-            Some(Seen::Running { address, .. }) if instance.moved_to(*address) => {
-                Bucket::Refused { why: format!("it runs at {address}, which is not where it was proven") }
+            // Its container was made anew elsewhere: it proves itself there before it takes traffic again.
+            Some(Seen::Running { address, health }) if instance.moved_to(*address) => {
+                Bucket::Starting { healthy: *health == Health::Healthy }
             }
             _ if freshness != Freshness::Fresh => Bucket::Unknown,
             Some(Seen::Running { health: Health::Healthy, .. }) => Bucket::Ready,

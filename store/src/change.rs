@@ -89,8 +89,10 @@ impl Session {
     }
 
     async fn prove(&mut self, instance: &InstanceId, address: SocketAddr) -> Result<(), StoreError> {
-        let query = sql("UPDATE instances SET proven = 1, address = ?, spent_ms = 0 WHERE id = ? AND proven = 0");
-        self.change_row(query.bind(address.to_string()).bind(instance.as_str())).await
+        let query =
+            sql("UPDATE instances SET proven = 1, address = ?, spent_ms = 0 WHERE id = ? AND (proven = 0 OR address <> ?)");
+        let address = address.to_string();
+        self.change_row(query.bind(address.clone()).bind(instance.as_str()).bind(address)).await
     }
 
     async fn progress(&mut self, app: &AppName, deploy: DeployNo, spent_ms: u64, failed: u32) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::deploy::{Deploy, DeployState};
 use dinp_common::fence::{Fence, LeaseRow};
+use dinp_common::instance::Instance;
 use dinp_common::name::{AppName, NodeName, RouterId};
 use dinp_common::node::{Node, NodeUse};
 use dinp_common::plan::{Change, Desired};
@@ -137,7 +138,10 @@ impl Store {
             Change::Place { instance, .. } => {
                 !known(&instance.id) && tables.releases.contains_key(&(instance.app.clone(), instance.release))
             }
-            Change::Prove { instance, .. } => tables.instances.iter().any(|other| other.id == *instance && !other.proven),
+            Change::Prove { instance, address } => {
+                let is_news = |other: &Instance| other.id == *instance && (!other.proven || other.moved_to(*address));
+                tables.instances.iter().any(is_news)
+            }
             Change::Live { app, release, generation } => {
                 let leads_here = |deploy: &Deploy| {
                     (deploy.to, deploy.generation) == (Some(*release), *generation) && deploy.state != DeployState::Cancelled
