@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use dinp_common::deploy::{DeployState, Failure};
+use dinp_common::deploy::{Deploy, DeployState, Failure};
 use dinp_common::fence::Fence;
 use dinp_common::health::Health;
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
@@ -167,7 +167,9 @@ impl<'a> Rehearsal<'a> {
         let mut elapsed_ms = 0;
         for _ in 0..PASSES_MOST {
             let moved = self.pass(elapsed_ms);
-            let under_way = self.desired.deploys.iter().any(|deploy| self.apps.contains(&deploy.app));
+            // A paused one waits for people, and no rehearsal outlasts them.
+            let goes_on = |deploy: &Deploy| self.apps.contains(&deploy.app) && deploy.paused.is_none();
+            let under_way = self.desired.deploys.iter().any(goes_on);
             if !moved && !under_way {
                 return;
             }

@@ -8,8 +8,8 @@ use crate::policy::Policy;
 
 /// Silences that are kept of a node; the bound of the memory, far more than any hold counts.
 const SILENCES_KEPT: usize = 16;
-/// Shorter ones are late reports, which are due every second.
-const SILENCE_LEAST_MS: u64 = 2_000;
+/// Shorter ones are late reports, which are due every second; they make no node suspect.
+const SILENCE_LEAST_MS: u64 = 3_000;
 
 /// What one server remembers of a node's silences. Its clock is the time that it has been told of.
 #[derive(Debug, Clone, Default)]

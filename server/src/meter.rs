@@ -21,9 +21,11 @@ impl Meter {
         }
     }
 
-    /// Counts a pass that began at `began`.
+    /// Counts a pass that began at `began`; how long it took is told of a leader's only.
     pub fn pass<T>(&self, began: Instant, outcome: &Result<T, StoreError>, leading: bool) {
-        self.seconds.record(began.elapsed());
+        if leading {
+            self.seconds.record(began.elapsed());
+        }
         self.leading.set(f64::from(u8::from(leading)));
         if outcome.is_err() {
             self.failures.increment(1);

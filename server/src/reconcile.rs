@@ -49,7 +49,7 @@ impl Reconciler {
         loop {
             let began = Instant::now();
             let outcome = self.pass().await;
-            self.meter.pass(began, &outcome, self.cluster.snapshot().leading);
+            self.meter.pass(began, &outcome, self.leadership.acting().is_some());
             match outcome {
                 Ok(true) => self.cluster.nudge(),
                 Ok(false) => {}

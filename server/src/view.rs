@@ -58,7 +58,8 @@ fn nodes(
             let (status, reason) = match (observed.freshness(&node.name, leading_ms, policy), docker) {
                 (Freshness::Fresh, Some(Err(why))) => (NodeStatus::Suspect, format!("Docker does not answer: {why}")),
                 (Freshness::Fresh, _) => {
-                    let unsteady = seen.and_then(|seen| unsteady(seen, policy));
+                    // Where it is the only one there is nobody to prefer, so it takes new instances at once.
+                    let unsteady = seen.filter(|_| desired.nodes.len() > 1).and_then(|seen| unsteady(seen, policy));
                     (NodeStatus::Ready, unsteady.map_or_else(|| "it reports".to_owned(), |unsteady| unsteady.words()))
                 }
                 (Freshness::Suspect, _) => (NodeStatus::Suspect, "its agent has been silent for a few seconds".to_owned()),

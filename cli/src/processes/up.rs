@@ -94,12 +94,18 @@ fn addresses_differ(layout: &Layout, settings: &Settings) -> Result<()> {
         (settings.admin(layout), "--admin"),
         (settings.router_admin(layout), "--router-admin"),
     ] {
-        if let Some((_, other)) = known.iter().find(|(taken, _)| *taken == address && address.port() != 0) {
-            bail!("{other} and {option} are both {address}, and only one can be there");
+        if let Some((taken, other)) = known.iter().find(|(taken, _)| overlap(*taken, address)) {
+            bail!("{other} is {taken} and {option} is {address}, and only one of them can be there");
         }
         known.push((address, option));
     }
     Ok(())
+}
+
+/// Two cannot listen so side by side: the same port, and of one address or of all.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (all || one.ip() == other.ip())
 }
 
 /// Held while one `dinp up` works, so that two typed at once do not start everything twice.
@@ -288,7 +294,9 @@ mod tests {
         addresses_differ(&other, &settings).expect("any free port is another one");
         let twice = parse(&["--admin", "127.0.0.1:8081"]).expect("settings");
         let error = addresses_differ(&usual, &twice).expect_err("the dashboard is there").to_string();
-        assert!(error.contains("--panel and --admin are both 127.0.0.1:8081"), "{error}");
+        assert!(error.contains("--panel is 127.0.0.1:8081 and --admin is 127.0.0.1:8081"), "{error}");
+        let all = parse(&["--listen", "0.0.0.0:9082"]).expect("settings");
+        addresses_differ(&usual, &all).expect_err("all addresses have this one among them");
     }
 
     #[test]

@@ -22,8 +22,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long a drain is waited for where nobody says: a large app moves a part at a time.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// How long nothing may move for want of another node where nobody says how long to wait: a node that was busy or
-/// silent for a moment is no reason to give up.
-const STUCK_PATIENCE: Duration = Duration::from_secs(5);
+/// silent for a moment is no reason to give up, nor is a new leader that has not heard every node yet.
+const STUCK_PATIENCE: Duration = Duration::from_secs(15);
 
 pub async fn run(session: &Session, args: Nodes) -> Result<(), Failure> {
     match args.command {
@@ -105,7 +105,10 @@ async fn until_drained(
 
 /// The drain stays asked for, and goes on when a node can take what is left.
 fn stuck(node: &NodeName, why: &str) -> Failure {
-    Failure::new(Exit::NoRoom, words::drain_stuck(node)).why(why).now(words::drain_goes_on(node)).fix(words::DRAIN_NEEDS_ROOM)
+    Failure::new(Exit::NoRoom, words::drain_stuck(node))
+        .why(why)
+        .now(words::drain_goes_on(node))
+        .fix(words::drain_wait_for_room())
 }
 
 /// What a drain would do; one that would leave something there is a failure.
@@ -138,7 +141,7 @@ fn print(out: &Output, detail: &NodeDetail) {
     let mut facts = vec![("instances", node.instances.to_string()), ("memory", memory(node))];
     if let Some(capacity) = &node.capacity {
         facts.push(("processors", capacity.cpus.to_string()));
-        facts.push(("addresses", format!("{} free to be given out", capacity.addresses)));
+        facts.push(("addresses", format!("{} usable", capacity.addresses)));
     }
     facts.push(("disk", format!("{} free of {}", human_bytes(node.disk_free), human_bytes(node.disk_total))));
     facts.extend(node.docker.as_ref().map(|docker| ("docker", docker.clone())));

@@ -284,8 +284,11 @@ pub fn drain_stuck(node: &NodeName) -> String {
     format!("{node} is not drained: nothing on it can move")
 }
 
-pub const DRAIN_NEEDS_ROOM: &str =
-    "add a node, free one (dinp nodes uncordon NAME) or scale something down; to wait for room: --timeout 1h";
+pub const DRAIN_NEEDS_ROOM: &str = "add a node, free one (dinp nodes uncordon NAME) or scale something down";
+
+pub fn drain_wait_for_room() -> String {
+    format!("{DRAIN_NEEDS_ROOM}; to wait for room: --timeout 1h")
+}
 
 pub fn drain_dry_run(node: &NodeName) -> String {
     format!("dry run: drain of {node}. Nothing is changed")

@@ -64,7 +64,7 @@ fn a_rehearsed_drain_prints_what_would_move_and_what_would_stay() {
         dry run: drain of node-1. Nothing is changed
         error: 1 instance would be left on node-1
           why:  node-2: needs 256MiB and has 44MiB free of 300MiB
-          try:  add a node, free one (dinp nodes uncordon NAME) or scale something down; to wait for room: --timeout 1h
+          try:  add a node, free one (dinp nodes uncordon NAME) or scale something down
         --- exit 8
     "#]]
     .assert_eq(&said.all());
@@ -80,7 +80,7 @@ fn a_node_is_shown_with_what_it_has_and_what_stands_on_it() {
           instances  1
           memory     256MiB of 2GiB
           processors 2
-          addresses  249 free to be given out
+          addresses  249 usable
           disk       5.0 GB free of 20.0 GB
           docker     20.10
           version    0.1.0

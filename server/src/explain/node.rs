@@ -108,10 +108,11 @@ pub fn drain_view(snapshot: &Snapshot, node: &Node) -> DrainView {
 /// Why nothing on the node moves any more: each app that is left there asks for room that no node has, and has no
 /// successor under way.
 fn stuck(snapshot: &Snapshot, node: &Node, left: &[&Instance]) -> Option<String> {
-    if left.is_empty() || left.iter().any(|instance| instance.want != Want::Run) {
+    let desired = &snapshot.desired;
+    // What leaves anywhere gives room back when it is gone.
+    if left.is_empty() || desired.instances.iter().any(|instance| instance.want != Want::Run) {
         return None;
     }
-    let desired = &snapshot.desired;
     let apps: BTreeSet<&AppName> = left.iter().map(|instance| &instance.app).collect();
     let starts = |app: &AppName| desired.instances_of(app).any(|instance| instance.want == Want::Run && !instance.proven);
     if apps.iter().any(|app| starts(app)) {
