@@ -50,7 +50,7 @@ pub fn bucket(instance: &Instance, freshness: Freshness, report: Option<&Instanc
         },
         Want::Run if freshness == Freshness::Lost => Bucket::Lost,
         Want::Run => match seen {
-            Some(Seen::Exited { .. } | Seen::Failed { .. }) => ended(seen),
+            Some(Seen::Exited { .. } | Seen::Failed { .. } | Seen::Gone) => ended(seen),
             Some(Seen::Running { health, .. }) if !instance.proven => Bucket::Starting { healthy: *health == Health::Healthy },
             _ if !instance.proven => Bucket::Starting { healthy: false },
             // Its container was made anew elsewhere: it proves itself there before it takes traffic again.
@@ -64,7 +64,7 @@ pub fn bucket(instance: &Instance, freshness: Freshness, report: Option<&Instanc
             Some(Seen::Running { health: Health::Unproven { last: None }, .. }) | None => Bucket::Unknown,
             Some(Seen::Running { health: Health::Unproven { last: Some(last) }, .. }) => Bucket::Sick { why: last.clone() },
             Some(Seen::Pending { step }) => Bucket::Sick { why: step.clone() },
-            Some(Seen::Stopping | Seen::Gone) => Bucket::Sick { why: "its container is gone".to_owned() },
+            Some(Seen::Stopping) => Bucket::Sick { why: "its container is going".to_owned() },
         },
     }
 }

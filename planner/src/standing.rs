@@ -85,9 +85,10 @@ pub(crate) struct Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// Its agent says that nothing is left of it.
+    /// Nothing is left of it, and nothing of it comes back. One that is to run keeps its place whatever its agent says:
+    /// that agent, started anew, would make its container again.
     pub fn is_gone(&self) -> bool {
-        self.report.is_some_and(|report| report.seen == Seen::Gone)
+        self.instance.want != Want::Run && self.report.is_some_and(|report| report.seen == Seen::Gone)
     }
 }
 

@@ -61,6 +61,14 @@ fn what_has_never_been_healthy_is_starting_until_it_is_or_ends() {
 }
 
 #[test]
+fn what_is_to_run_and_was_removed_has_ended() {
+    for proven in [false, true] {
+        let removed = is(Want::Run, proven, Fresh, Some(Seen::Gone));
+        assert!(matches!(removed, Bucket::Refused { .. }), "{removed:?}: its agent makes it no second time");
+    }
+}
+
+#[test]
 fn unknown_is_neither_healthy_nor_gone() {
     for freshness in [Suspect, NotYetSeen] {
         assert_eq!(is(Want::Run, true, freshness, None), Bucket::Unknown);
