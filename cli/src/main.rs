@@ -3,14 +3,13 @@
 mod args;
 #[cfg(feature = "daemons")]
 mod processes;
+mod usage;
 mod user;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = usage::read();
     cli.globals.choose_colour();
     match cli.command {
         #[cfg(feature = "daemons")]
