@@ -66,21 +66,12 @@ impl Share {
             Self::Percent(_) => 100,
         }
     }
-
-    fn is_none(self) -> bool {
-        matches!(self, Self::Count(0) | Self::Percent(0))
-    }
 }
 
 impl Pace {
     /// This, with what `newer` says instead.
     pub fn with(self, newer: Self) -> Self {
         Self { max_surge: newer.max_surge.or(self.max_surge), max_unavailable: newer.max_unavailable.or(self.max_unavailable) }
-    }
-
-    /// Nothing could ever be replaced: none more, and by these words none less.
-    pub fn moves_nothing(&self) -> bool {
-        self.max_surge.is_some_and(Share::is_none) && self.max_unavailable.is_none_or(Share::is_none)
     }
 }
 
@@ -145,14 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn none_more_and_none_less_moves_nothing() {
+    fn what_is_not_said_anew_stays() {
         let pace = |surge: &str, unavailable: Option<&str>| Pace {
             max_surge: surge.parse().ok(),
             max_unavailable: unavailable.and_then(|text| text.parse().ok()),
         };
-        assert!(pace("0", None).moves_nothing() && pace("0%", Some("0")).moves_nothing());
-        assert!(!pace("0", Some("1")).moves_nothing() && !pace("1", Some("0")).moves_nothing());
-        assert!(!Pace::default().moves_nothing());
         assert_eq!(pace("2", None).with(pace("0", Some("1"))), pace("0", Some("1")));
         assert_eq!(pace("2", Some("1")).with(Pace::default()), pace("2", Some("1")));
     }

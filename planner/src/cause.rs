@@ -71,11 +71,20 @@ pub(crate) fn failed_start(desired: &Desired, app: &App, member: &Member<'_>, fa
     }
 }
 
-/// `at_step_ms` is how long it has been at its last step.
-pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, at_step_ms: u64) -> Failure {
+/// How long a start was waited for, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// At its last step.
+    AtStep(u64),
+    /// Since its instance was placed. How long its last step took of that is not known under every leader.
+    InAll(u64),
+}
+
+pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, waited: Waited) -> Failure {
     let instance = member.instance;
-    let report = input.observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));
-    let Some(spec) = input.desired.spec(&app.name, instance.release) else {
+    let (id, release) = (&instance.id, instance.release);
+    let report = input.observed.nodes.get(&instance.node).and_then(|node| node.instances.get(id));
+    let Some(spec) = input.desired.spec(&app.name, release) else {
         return Failure {
             cause: Cause::NeverHealthy,
             why: "its release is missing".to_owned(),
@@ -87,12 +96,12 @@ pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, at
     if let Some(Seen::Pending { step }) = report.map(|report| &report.seen) {
         return Failure {
             cause: Cause::StartFailed,
-            why: format!(
-                "{} of {} was not started; for {} s its step was: {step}",
-                instance.id,
-                instance.release,
-                at_step_ms / 1000
-            ),
+            why: match waited {
+                Waited::AtStep(ms) => format!("{id} of {release} was not started; for {} s its step was: {step}", ms / 1000),
+                Waited::InAll(ms) => {
+                    format!("{id} of {release} was not started within {} s; its last step was: {step}", ms / 1000)
+                }
+            },
             now: still(app),
             fix: format!("look at {} and its Docker (dinp nodes), then deploy again", instance.node),
             output: None,
@@ -104,7 +113,8 @@ pub(crate) fn never_healthy(input: Input<'_>, app: &App, member: &Member<'_>, at
         _ => "no answer".to_owned(),
     };
     let check = spec.health.describe(spec.port);
-    let why = format!("{} of {} was not healthy after {} s: {check}: {met}", instance.id, instance.release, at_step_ms / 1000);
+    let (Waited::AtStep(ms) | Waited::InAll(ms)) = waited;
+    let why = format!("{id} of {release} was not healthy after {} s: {check}: {met}", ms / 1000);
     match listening_wrongly(spec, report) {
         Some(listening) => Failure {
             cause: Cause::WrongAddress,

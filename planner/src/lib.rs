@@ -10,13 +10,17 @@ pub mod assign;
 pub mod bucket;
 mod cause;
 mod drain;
+#[cfg(test)]
+mod fixture;
 pub mod lease;
+mod mix;
 pub mod observed;
 pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod preview;
 mod refused;
+pub mod reported;
 pub mod reports;
 mod rollout;
 pub mod routes;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::instance::InstanceId;
 use dinp_common::name::{NodeName, RouterId};
-use dinp_common::node::{Node, NodeFacts};
+use dinp_common::node::NodeFacts;
 use dinp_common::route::TableVersion;
-use dinp_common::wire::{InstanceReport, Orphan};
+use dinp_common::wire::Orphan;
 
 use crate::policy::Policy;
+use crate::reported::Reported;
 use crate::steadiness::Return;
 use crate::table::Publisher;
 
@@ -26,7 +27,7 @@ pub struct NodeSeen {
     /// When it came back after a silence, as far as this server remembers; oldest first.
     pub returns: Vec<Return>,
     pub facts: NodeFacts,
-    pub instances: BTreeMap<InstanceId, InstanceReport>,
+    pub instances: Reported,
     /// Milliseconds at its present step, of each instance that is on its way, as far as this server has followed it.
     pub steps: BTreeMap<InstanceId, u64>,
     pub cooling: Vec<InstanceId>,
@@ -70,20 +71,6 @@ impl Observed {
     pub fn freshness(&self, node: &NodeName, leading_ms: u64, policy: &Policy) -> Freshness {
         Freshness::of(self.nodes.get(node), leading_ms, policy)
     }
-
-    /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced, and routes stay.
-    pub fn mass_loss(&self, nodes: &[Node], leading_ms: u64, policy: &Policy) -> bool {
-        mass_loss(nodes.iter().map(|node| self.freshness(&node.name, leading_ms, policy)), policy)
-    }
-}
-
-/// [`Observed::mass_loss`] where the nodes' freshness is known.
-pub(crate) fn mass_loss(nodes: impl ExactSizeIterator<Item = Freshness>, policy: &Policy) -> bool {
-    let all = nodes.len();
-    let lost = nodes.filter(|freshness| *freshness == Freshness::Lost).count();
-    // One node of two is an ordinary loss; all of one is not.
-    let many = lost > 1 || lost == all;
-    lost > 0 && many && lost * 100 >= all * policy.mass_loss_percent as usize
 }
 
 /// What the routers have confirmed about single instances.

@@ -124,11 +124,7 @@ impl<'a> Nodes<'a> {
     /// Empty nodes; what stands on them is told with [`Nodes::reserve`], then [`Nodes::open`] is called.
     pub(crate) fn new(nodes: &[Node], rows: &[NodeRow<'a>]) -> Self {
         let known: BTreeMap<&NodeName, &Node> = nodes.iter().map(|node| (&node.name, node)).collect();
-        let mut rooms: Vec<Room<'a>> = rows.iter().map(|row| Room::new(row, known.get(row.name).copied())).collect();
-        // Where no steady node is left, it is rather we who come and go, and there is nobody else to prefer.
-        if rooms.iter().all(|room| room.closed.is_some()) {
-            rooms.iter_mut().for_each(Room::trust);
-        }
+        let rooms: Vec<Room<'a>> = rows.iter().map(|row| Room::new(row, known.get(row.name).copied())).collect();
         Self {
             stock: Stock::new(&rooms),
             rooms,
@@ -195,17 +191,24 @@ impl<'a> Nodes<'a> {
             self.spreads.len() as u32 - 1
         });
         self.apps.insert(demand.app, spread);
-        let filter = self.filter(demand.placement);
         let (memory, cpu) = (mib(demand.memory), demand.cpu.map_or(0, |cpu| cpu.0));
+        let filter = self.filter(demand.placement, memory, cpu);
         let size = self.stock.size(memory, cpu, filter, &self.filters[filter as usize]);
         self.asks.push(Wanted { demand, memory, cpu, spread, filter, size, limit });
         Ask(self.asks.len() as u32 - 1)
     }
 
-    fn filter(&mut self, asked: &'a Placement) -> u32 {
-        let known = self.filters.iter().position(|filter| filter.is_for(asked));
+    /// Nodes that come and go are a last resort: for what no steady one could ever take, there is nobody else to prefer.
+    fn filter(&mut self, asked: &'a Placement, memory: u32, cpu: u32) -> u32 {
+        let steady = self.filter_of(asked, false);
+        let could = |node: &u32| self.stock.uses[*node as usize].could_ever(memory, cpu);
+        if self.filters[steady as usize].inside().iter().any(could) { steady } else { self.filter_of(asked, true) }
+    }
+
+    fn filter_of(&mut self, asked: &'a Placement, last_resort: bool) -> u32 {
+        let known = self.filters.iter().position(|filter| filter.is_for(asked, last_resort));
         known.unwrap_or_else(|| {
-            self.filters.push(Filter::new(asked, &self.rooms));
+            self.filters.push(Filter::new(asked, last_resort, &self.rooms));
             self.filters.len() - 1
         }) as u32
     }
@@ -256,8 +259,13 @@ impl<'a> Nodes<'a> {
             return "no node has joined yet".to_owned();
         }
         let asked = &self.asks[ask.0 as usize];
-        let words =
-            Asked { memory: asked.memory, cpu: asked.cpu, placement: asked.demand.placement, limit: asked.limit.as_ref() };
+        let words = Asked {
+            memory: asked.memory,
+            cpu: asked.cpu,
+            placement: asked.demand.placement,
+            last_resort: self.filters[asked.filter as usize].last_resort,
+            limit: asked.limit.as_ref(),
+        };
         explain(&words, (0u32..).zip(&self.rooms).zip(&self.stock.uses).map(|((at, room), used)| (at, room, used)))
     }
 

@@ -20,6 +20,9 @@ pub struct Policy {
     pub flap_most_ms: u64,
     /// If at least this share of all nodes is lost at once (in percent), nothing is replaced: the fault is ours.
     pub mass_loss_percent: u32,
+    /// A node that was lost counts among them for so long after its return: who can come back at all does so within this
+    /// time of the first, since agents try again every few seconds.
+    pub mass_settle_ms: u64,
     /// A router that has been silent this long is not waited for. Routers report every second.
     pub router_silent_after_ms: u64,
     /// Extra instances of a rolling deploy, in percent of those wanted; at least one.
@@ -77,6 +80,7 @@ impl Default for Policy {
             flap_first_ms: 15_000,
             flap_most_ms: 240_000,
             mass_loss_percent: 50,
+            mass_settle_ms: 15_000,
             router_silent_after_ms: 3_000,
             surge_percent: 25,
             unavailable_percent: 0,
@@ -111,6 +115,13 @@ impl Policy {
     pub fn unavailable(&self, pace: Pace, wanted: u32) -> u32 {
         let share = pace.max_unavailable.unwrap_or(Share::Percent(self.unavailable_percent));
         share.of_at_most(wanted).min(wanted.saturating_sub(1))
+    }
+
+    /// Nothing could ever be replaced by an app's own words: none more, and none less.
+    pub fn moves_nothing(&self, pace: Pace) -> bool {
+        let is_none = |share: Share| matches!(share, Share::Count(0) | Share::Percent(0));
+        let unavailable = pace.max_unavailable.unwrap_or(Share::Percent(self.unavailable_percent));
+        pace.max_surge.is_some_and(is_none) && is_none(unavailable)
     }
 
     /// Instances of one app that move off draining nodes at once.
@@ -201,6 +212,18 @@ mod tests {
         assert_eq!(of(pace("0", "1"), 10), (0, 1));
         assert_eq!(of(pace("0", "10%"), 3), (1, 0), "a tenth of three is none, and something has to move");
         assert_eq!(of(pace("0", "1"), 1), (1, 0), "the last one is never missing");
+    }
+
+    #[test]
+    fn none_more_moves_nothing_only_where_none_may_be_missing_by_the_app_s_words_or_the_cluster_s() {
+        let strict = Policy::default();
+        let pace =
+            |surge: &str, unavailable: &str| Pace { max_surge: surge.parse().ok(), max_unavailable: unavailable.parse().ok() };
+        assert!(strict.moves_nothing(pace("0", "")) && strict.moves_nothing(pace("0%", "0")));
+        assert!(!strict.moves_nothing(pace("0", "1")) && !strict.moves_nothing(pace("1", "0")));
+        assert!(!strict.moves_nothing(Pace::default()));
+        let lenient = Policy { unavailable_percent: 25, ..strict };
+        assert!(!lenient.moves_nothing(pace("0", "")) && lenient.moves_nothing(pace("0", "0")));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! What a server has been told of one node, merged from its reports.
 
-use std::collections::BTreeMap;
-
 use dinp_common::instance::InstanceId;
 use dinp_common::node::NodeFacts;
-use dinp_common::wire::{Hello, InstanceReport, Orphan, Report};
+use dinp_common::wire::{Hello, Orphan, Report};
 
 use crate::observed::NodeSeen;
+use crate::reported::Reported;
 use crate::steadiness::Steadiness;
 use crate::steps::Steps;
 
@@ -17,7 +16,7 @@ pub struct Reports {
     seq: u64,
     steadiness: Steadiness,
     facts: NodeFacts,
-    instances: BTreeMap<InstanceId, InstanceReport>,
+    instances: Reported,
     steps: Steps,
     cooling: Vec<InstanceId>,
     orphans: Vec<Orphan>,
@@ -56,7 +55,7 @@ impl Reports {
             seq: 0,
             steadiness: Steadiness::default(),
             facts: hello.facts.clone(),
-            instances: BTreeMap::new(),
+            instances: Reported::default(),
             steps: Steps::default(),
             cooling: Vec::new(),
             orphans: Vec::new(),
@@ -73,12 +72,16 @@ impl Reports {
         let before = (self.facts.capacity.addresses, self.facts.docker.is_ok());
         let mut changed = self.cooling != report.cooling || self.orphans != report.orphans;
         if report.full {
-            changed |= self.instances != report.instances;
-            self.instances = report.instances;
+            if *self.instances != report.instances {
+                changed = true;
+                self.instances = report.instances.into();
+            }
         } else {
             for (id, instance) in report.instances {
-                changed |= self.instances.get(&id) != Some(&instance);
-                self.instances.insert(id, instance);
+                if self.instances.get(&id) != Some(&instance) {
+                    changed = true;
+                    self.instances.insert(id, instance);
+                }
             }
         }
         self.steps.follow(&self.instances, self.steadiness.clock_ms());
@@ -108,24 +111,11 @@ impl Reports {
 mod tests {
     use dinp_common::instance::Seen;
     use dinp_common::name::{AppName, NodeName};
-    use dinp_common::node::Capacity;
     use dinp_common::release::ReleaseNo;
-    use dinp_common::size::MiB;
-    use dinp_common::wire::PROTOCOL;
+    use dinp_common::wire::{InstanceReport, PROTOCOL};
 
     use super::*;
-
-    fn facts() -> NodeFacts {
-        NodeFacts {
-            capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 10 },
-            labels: BTreeMap::new(),
-            zone: String::new(),
-            version: "1".into(),
-            docker: Ok("20".into()),
-            disk_free: 1,
-            disk_total: 2,
-        }
-    }
+    use crate::fixture::facts;
 
     fn hello(boot: &str) -> Hello {
         let node = NodeName::parse("n1").expect("name");

@@ -1,59 +1,23 @@
 //! Every instance with its node and what was last said of it, by app: looked up once for all that a pass decides.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::net::SocketAddr;
+use std::hash::BuildHasherDefault;
 
 use dinp_common::app::App;
-use dinp_common::health::Health;
-use dinp_common::instance::{Instance, InstanceId, Seen, Want};
+use dinp_common::instance::{Instance, Seen, Want};
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::Desired;
 use dinp_common::release::ReleaseNo;
 use dinp_common::wire::InstanceReport;
 
-use crate::observed::{Freshness, NodeSeen, Observed, mass_loss};
+use crate::mix::Mix;
+use crate::observed::{Freshness, NodeSeen, Observed};
 use crate::policy::Policy;
-use crate::steadiness::{Unsteady, unsteady};
+use crate::reported::{Healthy, healthy_at};
+use crate::steadiness::{Unsteady, is_just_back, unsteady};
 
-/// Mixes eight bytes at a time by a wide multiplication, whose halves are folded (as in wyhash): the same in every run,
-/// unlike the standard hasher, and quick on names.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mix(u64);
-
-/// Odd, with as many ones as zeros (the golden ratio's fraction).
-const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-
-impl Default for Mix {
-    fn default() -> Self {
-        Self(FACTOR)
-    }
-}
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in words.by_ref() {
-            self.write_u64(u64::from_le_bytes(word.try_into().expect("eight bytes")));
-        }
-        let rest = words.remainder().iter().fold(bytes.len() as u64, |rest, byte| rest << 8 | u64::from(*byte));
-        self.write_u64(rest);
-    }
-
-    /// The end of a text, which [`Self::write`] has counted in.
-    fn write_u8(&mut self, _: u8) {}
-
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * u128::from(FACTOR);
-        self.0 = product as u64 ^ (product >> 64) as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-pub(crate) type ByName<'a, N, V> = HashMap<&'a N, V, BuildHasherDefault<Mix>>;
+/// Numbers by name. The keys are the texts themselves: a step less to memory for each name that is looked up.
+type ByName<'a> = HashMap<&'a str, u32, BuildHasherDefault<Mix>>;
 
 /// A node as this pass sees it.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +34,11 @@ impl<'a> NodeRow<'a> {
         let seen = observed.nodes.get(name);
         let unsteady = seen.and_then(|seen| unsteady(seen, policy));
         Self { name, freshness: Freshness::of(seen, leading_ms, policy), seen, unsteady }
+    }
+
+    /// What it says, if it has said it just now.
+    fn fresh(&self) -> Option<&'a NodeSeen> {
+        self.seen.filter(|_| self.freshness == Freshness::Fresh)
     }
 }
 
@@ -98,14 +67,23 @@ pub(crate) struct Standings<'a> {
     /// How many of them are recorded.
     pub recorded: usize,
     instances: &'a [Instance],
-    /// The numbers of each instance's app and node.
-    groups: Vec<(u32, u32)>,
+    /// In the order of the records.
+    rows: Vec<Row>,
     /// Instances app by app, and where each app's end.
     by_app: Vec<u32>,
     ends: Vec<u32>,
-    apps: ByName<'a, AppName, u32>,
+    apps: ByName<'a>,
     /// By the app's number: all that it wants is there, and all that is there is well.
     well: Vec<bool>,
+}
+
+/// An instance in numbers.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    app: u32,
+    node: u32,
+    /// As far as the records know, nothing is to be decided about it.
+    calm: bool,
 }
 
 /// Lays a list out in groups, each in the list's order: how many each group has, then where its next one goes.
@@ -141,46 +119,52 @@ impl Places {
 }
 
 impl<'a> Standings<'a> {
-    /// Walks long lists in their own order: to look each instance's report up takes several times as long, and is left
-    /// to the apps of which something may be decided.
+    /// Reads each record once, and of reports a number a node: to look each instance's report up takes several times as
+    /// long, and is left to the nodes where something is amiss, and the apps of which something may be decided.
     pub fn new(desired: &'a Desired, observed: &'a Observed, leading_ms: u64, policy: &Policy) -> Self {
         let row = |name: &'a NodeName| NodeRow::new(name, observed, leading_ms, policy);
         let mut nodes: Vec<NodeRow<'a>> = desired.nodes.iter().map(|node| row(&node.name)).collect();
         nodes.sort_by_key(|node| node.name);
         let recorded = nodes.len();
-        let mut node_at: ByName<'a, NodeName, u32> = nodes.iter().zip(0..).map(|(node, at)| (node.name, at)).collect();
-        let mut apps: ByName<'a, AppName, u32> = desired.apps.iter().zip(0..).map(|(app, at)| (&app.name, at)).collect();
+        let mut node_at: ByName<'a> = nodes.iter().zip(0..).map(|(node, at)| (node.name.as_str(), at)).collect();
+        let mut apps: ByName<'a> = desired.apps.iter().zip(0..).map(|(app, at)| (app.name.as_str(), at)).collect();
+        let wants = wants(desired);
         let mut by_app = Places(vec![0; apps.len()]);
-        let mut groups: Vec<(u32, u32)> = Vec::with_capacity(desired.instances.len());
+        let mut kept = vec![Healthy::default(); nodes.len()];
+        let mut rows: Vec<Row> = Vec::with_capacity(desired.instances.len());
         for instance in &desired.instances {
-            let app = apps.get(&instance.app).copied().unwrap_or_else(|| {
+            let app = apps.get(instance.app.as_str()).copied().unwrap_or_else(|| {
                 let number = apps.len() as u32;
-                *apps.entry(&instance.app).or_insert(number)
+                *apps.entry(instance.app.as_str()).or_insert(number)
             });
-            let node = node_at.get(&instance.node).copied().unwrap_or_else(|| {
+            let node = node_at.get(instance.node.as_str()).copied().unwrap_or_else(|| {
                 nodes.push(row(&instance.node));
-                *node_at.entry(&instance.node).or_insert(nodes.len() as u32 - 1)
+                kept.push(Healthy::default());
+                *node_at.entry(instance.node.as_str()).or_insert(nodes.len() as u32 - 1)
             });
             by_app.count(app);
-            groups.push((app, node));
+            if let Some(address) = instance.address {
+                kept[node as usize].add(&instance.id, address);
+            }
+            rows.push(Row { app, node, calm: is_calm(instance, wants.get(app as usize).copied().flatten()) });
         }
         by_app.lay_out();
-        let mut in_order = vec![0; groups.len()];
-        for (at, (app, _)) in (0u32..).zip(&groups) {
-            in_order[by_app.take(*app)] = at;
+        let mut in_order = vec![0; rows.len()];
+        for (at, row) in (0u32..).zip(&rows) {
+            in_order[by_app.take(row.app)] = at;
         }
-        let well = well(desired, &groups, &nodes);
-        Self { nodes, recorded, instances: &desired.instances, groups, by_app: in_order, ends: by_app.ends(), apps, well }
+        let well = well(desired, &wants, &rows, &nodes, &kept);
+        Self { nodes, recorded, instances: &desired.instances, rows, by_app: in_order, ends: by_app.ends(), apps, well }
     }
 
     fn places(&self, app: &AppName) -> &[u32] {
-        let Some(number) = self.apps.get(app).map(|number| *number as usize) else { return &[] };
+        let Some(number) = self.apps.get(app.as_str()).map(|number| *number as usize) else { return &[] };
         let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.by_app[from as usize..self.ends[number] as usize]
     }
 
     fn standing(&self, at: u32) -> Standing<'a> {
-        let (instance, node) = (&self.instances[at as usize], self.groups[at as usize].1);
+        let (instance, node) = (&self.instances[at as usize], self.rows[at as usize].node);
         let NodeRow { seen, freshness, .. } = self.nodes[node as usize];
         Standing { instance, report: seen.and_then(|seen| seen.instances.get(&instance.id)), node, freshness }
     }
@@ -195,89 +179,65 @@ impl<'a> Standings<'a> {
         self.places(app).iter().map(|at| &self.instances[*at as usize])
     }
 
-    /// As [`Observed::mass_loss`] says of the recorded nodes.
+    /// So many nodes are lost at once that the fault is more likely ours: nothing is replaced, and routes stay. They come
+    /// back one by one, and who has only just done so counts: it ends when all are back, or those that are have stayed.
     pub fn mass_loss(&self, policy: &Policy) -> bool {
-        mass_loss(self.nodes[..self.recorded].iter().map(|node| node.freshness), policy)
+        let nodes = &self.nodes[..self.recorded];
+        let is_lost = |node: &NodeRow<'_>| node.freshness == Freshness::Lost;
+        let is_back = |node: &NodeRow<'_>| node.seen.is_some_and(|seen| is_just_back(seen, policy));
+        let gone = nodes.iter().filter(|node| is_lost(node) || is_back(node)).count();
+        // One node of two is an ordinary loss; all of one is not.
+        let many = gone > 1 || gone == nodes.len();
+        many && gone * 100 >= nodes.len() * policy.mass_loss_percent as usize && nodes.iter().any(is_lost)
     }
 
     /// All that the app wants runs, is of its live release, and is healthy in a fresh report.
     pub fn is_well(&self, app: &AppName) -> bool {
-        self.apps.get(app).is_some_and(|number| self.well.get(*number as usize) == Some(&true))
+        self.apps.get(app.as_str()).is_some_and(|number| self.well.get(*number as usize) == Some(&true))
     }
 
     /// Every instance whose container may still be there, with its node's number; app by app.
     pub fn present(&self) -> impl Iterator<Item = (&'a Instance, u32)> {
         let gone = |at: u32| {
-            let app = self.groups[at as usize].0;
+            let app = self.rows[at as usize].app;
             self.well.get(app as usize) != Some(&true) && self.standing(at).is_gone()
         };
         let here = self.by_app.iter().copied().filter(move |at| !gone(*at));
-        here.map(|at| (&self.instances[at as usize], self.groups[at as usize].1))
+        here.map(|at| (&self.instances[at as usize], self.rows[at as usize].node))
     }
 }
 
-/// A proven instance of what its app wants, about which nothing is being decided.
-#[derive(Debug, Clone)]
-struct Calm {
-    id: InstanceId,
-    address: Option<SocketAddr>,
-    /// Its app's number.
-    app: u32,
-}
+/// The release and generation that an app wants to run, if it wants any at all.
+type Wants = Option<(ReleaseNo, u32)>;
 
-/// Which apps are well, by their numbers.
-fn well(desired: &Desired, groups: &[(u32, u32)], nodes: &[NodeRow<'_>]) -> Vec<bool> {
+fn wants(desired: &Desired) -> Vec<Wants> {
     let wants = |app: &App| if app.stopped || app.deleted { None } else { Some((app.live?, app.generation)) };
-    let wants: Vec<Option<(ReleaseNo, u32)>> = desired.apps.iter().map(wants).collect();
-    let calm = |instance: &Instance, app: u32| {
-        let as_wanted = wants.get(app as usize) == Some(&Some((instance.release, instance.generation)));
-        as_wanted && instance.want == Want::Run && instance.proven && instance.spent_ms == 0
-    };
-    let mut by_node = Places(vec![0; nodes.len()]);
-    let mut all = vec![0; desired.apps.len()];
-    for (app, node) in groups {
-        by_node.count(*node);
-        all.get_mut(*app as usize).into_iter().for_each(|all| *all += 1);
-    }
-    by_node.lay_out();
-    // Each node's instances with their apps, in the order of the records; copied, to be read one after the other.
-    let mut there: Vec<Option<Calm>> = vec![None; groups.len()];
-    for (instance, (app, node)) in desired.instances.iter().zip(groups) {
-        let place = by_node.take(*node);
-        if calm(instance, *app) {
-            there[place] = Some(Calm { id: instance.id.clone(), address: instance.address, app: *app });
-        }
-    }
-    let mut healthy = vec![0; desired.apps.len()];
-    let mut from = 0;
-    for (row, end) in nodes.iter().zip(by_node.ends()) {
-        if let Some(seen) = row.seen.filter(|_| row.freshness == Freshness::Fresh) {
-            hear(&there[from as usize..end as usize], seen, &mut healthy);
-        }
-        from = end;
-    }
-    let counts = wants.iter().zip(all.into_iter().zip(healthy));
-    let is_well = |(app, (wants, counts)): (&App, (&Option<_>, _))| wants.is_some() && counts == (app.instances, app.instances);
-    desired.apps.iter().zip(counts).map(is_well).collect()
+    desired.apps.iter().map(wants).collect()
 }
 
-/// Counts for each app what one node says is healthy. Records and reports are both in the order of ids, as the store
-/// reads them, so one walk finds all; an instance that it misses is looked up.
-fn hear(there: &[Option<Calm>], seen: &NodeSeen, healthy: &mut [u32]) {
-    let mut reports = seen.instances.iter();
-    let mut next = reports.next();
-    for Calm { id, address, app } in there.iter().flatten() {
-        while next.is_some_and(|(known, _)| known < id) {
-            next = reports.next();
-        }
-        let report = match next {
-            Some((known, report)) if known == id => Some(report),
-            Some(_) | None => seen.instances.get(id),
-        };
-        let well = report.is_some_and(|report| match report.seen {
-            Seen::Running { address: at, health: Health::Healthy } => *address == Some(at),
-            _ => false,
-        });
-        healthy[*app as usize] += u32::from(well);
+/// It is proven, is what its app wants, and nothing is being decided about it.
+fn is_calm(instance: &Instance, wants: Wants) -> bool {
+    let as_wanted = wants == Some((instance.release, instance.generation));
+    let is_proven = instance.proven && instance.address.is_some();
+    as_wanted && instance.want == Want::Run && is_proven && instance.spent_ms == 0
+}
+
+/// Which apps are well, by their numbers. `kept` is what the records say of each node.
+fn well(desired: &Desired, wants: &[Wants], rows: &[Row], nodes: &[NodeRow<'_>], kept: &[Healthy]) -> Vec<bool> {
+    // Of most nodes all that is recorded is healthy, and nothing else is.
+    let all_well = |(node, kept): (&NodeRow<'_>, &Healthy)| node.fresh().is_some_and(|seen| seen.instances.healthy() == *kept);
+    let all_well: Vec<bool> = nodes.iter().zip(kept).map(all_well).collect();
+    let is_healthy = |instance: &Instance, node: &NodeRow<'_>| {
+        node.fresh().and_then(|seen| healthy_at(seen.instances.get(&instance.id)?)) == instance.address
+    };
+    let mut counts = vec![(0, 0); desired.apps.len()];
+    for (instance, row) in desired.instances.iter().zip(rows) {
+        let Some((all, healthy)) = counts.get_mut(row.app as usize) else { continue };
+        let node = row.node as usize;
+        *all += 1;
+        *healthy += u32::from(row.calm && (all_well[node] || is_healthy(instance, &nodes[node])));
     }
+    let counts = wants.iter().zip(counts);
+    let is_well = |(app, (wants, counts)): (&App, (&Wants, _))| wants.is_some() && counts == (app.instances, app.instances);
+    desired.apps.iter().zip(counts).map(is_well).collect()
 }

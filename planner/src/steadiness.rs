@@ -80,6 +80,13 @@ pub fn unsteady(seen: &NodeSeen, policy: &Policy) -> Option<Unsteady> {
     (left_ms > 0).then_some(Unsteady { times, ago_ms, within_ms, left_ms })
 }
 
+/// Whether it was lost and has only just come back. Not one that does so again and again: nobody waits for that to end.
+pub fn is_just_back(seen: &NodeSeen, policy: &Policy) -> bool {
+    let counts = |back: &&Return| back.after_ms >= policy.lost_after_ms && back.ago_ms < policy.flap_window_ms;
+    let mut returns = seen.returns.iter().filter(counts);
+    matches!((returns.next(), returns.next()), (Some(back), None) if back.ago_ms < policy.mass_settle_ms)
+}
+
 impl Unsteady {
     /// A clause about the node.
     pub fn words(&self) -> String {

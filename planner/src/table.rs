@@ -3,7 +3,8 @@
 //! A leader turns the routes it wants into versions, each with a certificate: epoch, version, count and a hash over
 //! the set of routes. A router takes a table only if the certificate fits the result and nothing newer was seen.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use dinp_common::fence::{Fence, FenceRefusal};
 use dinp_common::instance::InstanceId;
@@ -58,8 +59,9 @@ pub struct Publisher {
     table: RouteTable,
     hash: SetHash,
     /// For instances that this leader has routed and withdrawn: the version they were first absent from.
-    absent_since: std::collections::BTreeMap<InstanceId, u64>,
-    present_since: std::collections::BTreeMap<InstanceId, u64>,
+    absent_since: BTreeMap<InstanceId, u64>,
+    /// For those it routes: where to, and the version from which it is there.
+    present_since: BTreeMap<InstanceId, (SocketAddr, u64)>,
 }
 
 impl Publisher {
@@ -69,8 +71,8 @@ impl Publisher {
             version: 0,
             table: RouteTable::new(),
             hash: SetHash::default(),
-            absent_since: std::collections::BTreeMap::new(),
-            present_since: std::collections::BTreeMap::new(),
+            absent_since: BTreeMap::new(),
+            present_since: BTreeMap::new(),
         }
     }
 
@@ -120,9 +122,9 @@ impl Publisher {
         &self.table
     }
 
-    /// The version from which the instance is in the table; `None` if it is not.
+    /// The version from which the instance is in the table at the address it has there now; `None` if it is not.
     pub fn present_since(&self, instance: &InstanceId) -> Option<TableVersion> {
-        self.present_since.get(instance).map(|version| self.version_at(*version))
+        self.present_since.get(instance).map(|(_, version)| self.version_at(*version))
     }
 
     /// The version from which the instance is in no route. Instances this leader never routed are absent from its
@@ -144,17 +146,20 @@ impl Publisher {
     }
 
     fn note_presence(&mut self) {
-        let now: BTreeSet<&InstanceId> =
-            self.table.values().flat_map(|route| &route.endpoints).map(|endpoint| &endpoint.instance).collect();
-        let gone: Vec<InstanceId> = self.present_since.keys().filter(|id| !now.contains(id)).cloned().collect();
-        let new: Vec<InstanceId> = now.into_iter().filter(|id| !self.present_since.contains_key(id)).cloned().collect();
+        let endpoints = self.table.values().flat_map(|route| &route.endpoints);
+        let now: BTreeMap<&InstanceId, SocketAddr> = endpoints.map(|endpoint| (&endpoint.instance, endpoint.address)).collect();
+        let gone: Vec<InstanceId> = self.present_since.keys().filter(|id| !now.contains_key(id)).cloned().collect();
+        // Who moved is as new to a router as who was not there.
+        let is_there = |id: &InstanceId, at: SocketAddr| self.present_since.get(id).is_some_and(|(known, _)| *known == at);
+        let new = now.into_iter().filter(|(id, at)| !is_there(id, *at));
+        let new: Vec<(InstanceId, SocketAddr)> = new.map(|(id, at)| (id.clone(), at)).collect();
         for id in gone {
             self.present_since.remove(&id);
             self.absent_since.insert(id, self.version);
         }
-        for id in new {
+        for (id, at) in new {
             self.absent_since.remove(&id);
-            self.present_since.insert(id, self.version);
+            self.present_since.insert(id, (at, self.version));
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn following(desired: Desired, observed: &Observed, policy: &Policy) 
 }
 
 fn instances(observed: &Observed) -> BTreeMap<InstanceId, dinp_common::wire::InstanceReport> {
-    observed.nodes.values().flat_map(|node| node.instances.clone()).collect()
+    observed.nodes.values().flat_map(|node| node.instances.iter()).map(|(id, report)| (id.clone(), report.clone())).collect()
 }
 
 fn nodes(

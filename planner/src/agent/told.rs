@@ -116,23 +116,10 @@ mod tests {
     use dinp_common::exit::Exit;
     use dinp_common::limits::{INSTANCES_PER_NODE, LAST_OUTPUT_BYTES, WIRE_MESSAGE_BYTES};
     use dinp_common::name::AppName;
-    use dinp_common::node::Capacity;
     use dinp_common::release::ReleaseNo;
-    use dinp_common::size::MiB;
 
     use super::*;
-
-    fn facts() -> NodeFacts {
-        NodeFacts {
-            capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 0 },
-            labels: BTreeMap::new(),
-            zone: String::new(),
-            version: "1".into(),
-            docker: Ok("20".into()),
-            disk_free: 1,
-            disk_total: 2,
-        }
-    }
+    use crate::fixture::facts;
 
     fn observed(complete: bool, seen: &[(u64, Seen)]) -> Observed {
         let app = AppName::parse("shop").expect("name");

@@ -9,10 +9,12 @@ use super::room::Room;
 /// one after a few steps.
 const FEW: usize = 4;
 
-/// The nodes that meet labels and zones. Apps that ask for the same share it.
+/// The nodes that meet labels and zones, and are steady enough. Apps that ask for the same share it.
 #[derive(Debug, Clone)]
 pub(super) struct Filter<'a> {
     asked: &'a Placement,
+    /// Nodes that come and go will do.
+    pub last_resort: bool,
     outside: Bits,
     inside: Vec<u32>,
     /// So few that looking at each is quickest.
@@ -20,14 +22,15 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    pub fn new(asked: &'a Placement, rooms: &[Room<'_>]) -> Self {
+    pub fn new(asked: &'a Placement, last_resort: bool, rooms: &[Room<'_>]) -> Self {
         let mut outside = Bits::none(rooms.len());
         let mut inside = Vec::new();
         for (at, room) in (0u32..).zip(rooms) {
-            if Self::meets(asked, room) { inside.push(at) } else { outside.set(at, true) }
+            let will_do = Self::meets(asked, room) && (last_resort || room.unsteady.is_none());
+            if will_do { inside.push(at) } else { outside.set(at, true) }
         }
         let few = inside.len() * FEW < rooms.len();
-        Self { asked, outside, inside, few }
+        Self { asked, last_resort, outside, inside, few }
     }
 
     fn meets(asked: &Placement, room: &Room<'_>) -> bool {
@@ -35,8 +38,8 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether it is the filter for this.
-    pub fn is_for(&self, asked: &Placement) -> bool {
-        self.asked.labels == asked.labels && self.asked.zones == asked.zones
+    pub fn is_for(&self, asked: &Placement, last_resort: bool) -> bool {
+        self.last_resort == last_resort && self.asked.labels == asked.labels && self.asked.zones == asked.zones
     }
 
     pub fn allows(&self, node: u32) -> bool {

@@ -20,6 +20,7 @@ pub(super) enum Refusal<'a> {
     Closed(Closed<'a>),
     Label(&'a str, &'a str),
     Zone,
+    Unsteady,
     Limit,
     Memory,
     Cpu,
@@ -33,6 +34,8 @@ pub(super) struct Asked<'a> {
     pub memory: u32,
     pub cpu: u32,
     pub placement: &'a Placement,
+    /// Nodes that come and go will do.
+    pub last_resort: bool,
     pub limit: Option<&'a Limit>,
 }
 
@@ -46,6 +49,9 @@ pub(super) fn refusal<'a>(asked: &Asked<'a>, at: u32, room: &Room<'a>, used: &Us
     }
     if !in_zone(asked.placement, room) {
         return Some(Refusal::Zone);
+    }
+    if room.unsteady.is_some() && !asked.last_resort {
+        return Some(Refusal::Unsteady);
     }
     if asked.limit.is_some_and(|limit| limit.is_full(at)) {
         return Some(Refusal::Limit);
@@ -94,11 +100,11 @@ fn one(asked: &Asked<'_>, refusal: Refusal<'_>, room: &Room<'_>, used: &Use) -> 
         Refusal::Closed(Closed::Cordoned) => "it is cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("its Docker does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "it has not reported yet".to_owned(),
-        Refusal::Closed(Closed::Unsteady) => room.unsteady.map_or_else(String::new, |unsteady| unsteady.words()),
         Refusal::Closed(Closed::Suspect) => "it has not been heard for a few seconds".to_owned(),
         Refusal::Closed(Closed::Lost) => "it is lost".to_owned(),
         Refusal::Label(key, value) => format!("it lacks label {key}={value}"),
         Refusal::Zone => format!("it stands in zone {}, not in {}", named(room.zone()), zones(asked.placement)),
+        Refusal::Unsteady => room.unsteady.map_or_else(String::new, |unsteady| unsteady.words()),
         Refusal::Limit => format!("it holds {}, the most of this app a node may", most(asked)),
         Refusal::Memory => {
             format!("needs {} and has {} free of {}", memory(asked.memory), memory(used.free()), memory(used.capacity))
@@ -118,14 +124,14 @@ fn several(asked: &Asked<'_>, refusal: Refusal<'_>, nodes: &[(&Room<'_>, &Use)])
         Refusal::Closed(Closed::Cordoned) => "are cordoned".to_owned(),
         Refusal::Closed(Closed::DockerSilent(why)) => format!("have a Docker that does not answer: {why}"),
         Refusal::Closed(Closed::NotReported) => "have not reported yet".to_owned(),
-        Refusal::Closed(Closed::Unsteady) => {
-            let soonest = nodes.iter().filter_map(|(room, _)| room.unsteady).map(|unsteady| unsteady.left_ms).min();
-            format!("came back again and again; the first takes new instances in {} s", soonest.unwrap_or(0).div_ceil(1000))
-        }
         Refusal::Closed(Closed::Suspect) => "have not been heard for a few seconds".to_owned(),
         Refusal::Closed(Closed::Lost) => "are lost".to_owned(),
         Refusal::Label(key, value) => format!("lack label {key}={value}"),
         Refusal::Zone => format!("stand in other zones than {}", zones(asked.placement)),
+        Refusal::Unsteady => {
+            let soonest = nodes.iter().filter_map(|(room, _)| room.unsteady).map(|unsteady| unsteady.left_ms).min();
+            format!("came back again and again; the first takes new instances in {} s", soonest.unwrap_or(0).div_ceil(1000))
+        }
         Refusal::Limit => format!("hold {} each, the most of this app a node may", most(asked)),
         Refusal::Memory => {
             let best = nodes.iter().map(|(_, used)| (used.free(), used.capacity)).max().unwrap_or((0, 0));

@@ -16,7 +16,7 @@ pub(super) struct Room<'a> {
     /// Why nothing can be placed here at all, if so.
     pub closed: Option<Closed<'a>>,
     pub facts: Option<&'a NodeFacts>,
-    /// In what way it comes and goes, if that is what closes it.
+    /// In what way it comes and goes, if it does so too much for what others can take.
     pub unsteady: Option<Unsteady>,
 }
 
@@ -27,7 +27,6 @@ pub(super) enum Closed<'a> {
     Cordoned,
     DockerSilent(&'a str),
     NotReported,
-    Unsteady,
     Suspect,
     Lost,
 }
@@ -54,18 +53,13 @@ impl<'a> Room<'a> {
         let closed = match (row.freshness, facts.map(|facts| &facts.docker)) {
             _ if node.is_some_and(|node| node.draining) => Some(Closed::Draining),
             _ if node.is_some_and(|node| node.cordoned) => Some(Closed::Cordoned),
-            (Freshness::Fresh, Some(Ok(_))) => row.unsteady.map(|_| Closed::Unsteady),
+            (Freshness::Fresh, Some(Ok(_))) => None,
             (Freshness::Fresh, Some(Err(why))) => Some(Closed::DockerSilent(why)),
             (Freshness::Fresh | Freshness::NotYetSeen, _) => Some(Closed::NotReported),
             (Freshness::Suspect, _) => Some(Closed::Suspect),
             (Freshness::Lost, _) => Some(Closed::Lost),
         };
         Self { name: row.name, closed, facts, unsteady: row.unsteady }
-    }
-
-    /// It comes and goes, and is taken all the same.
-    pub fn trust(&mut self) {
-        self.closed = self.closed.filter(|closed| *closed != Closed::Unsteady);
     }
 
     pub fn zone(&self) -> &'a str {
@@ -107,6 +101,11 @@ impl Use {
     /// It takes new instances, if they are small enough.
     pub fn takes_more(&self) -> bool {
         self.open && self.total < self.slots
+    }
+
+    /// It takes new instances, and were it empty, one so large.
+    pub fn could_ever(&self, memory: u32, cpu: u32) -> bool {
+        self.open && self.slots > 0 && self.capacity >= memory && self.cpu >= cpu
     }
 
     pub fn fits(&self, memory: u32, cpu: u32) -> bool {

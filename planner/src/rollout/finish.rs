@@ -10,7 +10,7 @@ use dinp_common::release::ReleaseNo;
 use super::settle::Losses;
 use super::{Target, partition};
 use crate::bucket::Bucket;
-use crate::cause;
+use crate::cause::{self, Waited};
 use crate::plan::{About, Input, Member, Pass};
 
 /// Fails the deploy if it cannot succeed any more; `true` if it did.
@@ -43,16 +43,15 @@ pub(super) fn fail(
         return end_failed(pass, app, deploy, failure, &new);
     }
     let late = new.iter().find_map(|member| Some((member, late(pass.input, deploy, member)?)));
-    if let Some((member, at_step_ms)) = late {
-        let failure = cause::never_healthy(pass.input, app, member, at_step_ms);
+    if let Some((member, waited)) = late {
+        let failure = cause::never_healthy(pass.input, app, member, waited);
         return end_failed(pass, app, deploy, failure, &new);
     }
     false
 }
 
-/// Whether a new instance has stood at one step for longer than that step may take, or at all of them together; answers
-/// the time at the last.
-fn late(input: Input<'_>, deploy: &Deploy, member: &Member<'_>) -> Option<u64> {
+/// Whether a new instance has stood at one step for longer than that step may take, or at all of them together.
+fn late(input: Input<'_>, deploy: &Deploy, member: &Member<'_>) -> Option<Waited> {
     let policy = input.policy;
     if member.bucket != (Bucket::Starting { healthy: false }) {
         return None;
@@ -70,7 +69,10 @@ fn late(input: Input<'_>, deploy: &Deploy, member: &Member<'_>) -> Option<u64> {
         }
     };
     let over = |spent_ms: u64, grace_ms: u64| spent_ms >= grace_ms.min(deploy.deadline_ms);
-    (over(at_step_ms, grace_ms) || over(spent_ms, policy.start_most_ms())).then_some(at_step_ms)
+    if over(at_step_ms, grace_ms) {
+        return Some(Waited::AtStep(at_step_ms));
+    }
+    over(spent_ms, policy.start_most_ms()).then_some(Waited::InAll(spent_ms))
 }
 
 /// Ends the deploy well if everything it asked for is true, and badly if its time is over.
@@ -111,7 +113,10 @@ pub(super) fn succeed_or_wait(
 fn too_late(pass: &Pass<'_>, app: &App, deploy: &Deploy, target: &Target, members: &[Member<'_>]) -> Failure {
     let unproven = |member: &&Member<'_>| matches!(member.bucket, Bucket::Starting { healthy: false });
     match members.iter().filter(|member| target.is(member.instance)).find(unproven) {
-        Some(late) => cause::never_healthy(pass.input, app, late, late.instance.spent_ms + pass.input.elapsed_ms),
+        Some(late) => {
+            let waited = Waited::InAll(late.instance.spent_ms + pass.input.elapsed_ms);
+            cause::never_healthy(pass.input, app, late, waited)
+        }
         None => cause::deadline(app, deploy, target, members),
     }
 }

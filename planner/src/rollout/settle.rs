@@ -47,7 +47,7 @@ pub(super) fn settle<'m, 'a>(pass: &mut Pass<'a>, app: &App, target: &Target, me
             Bucket::Lost if pass.braked => {
                 pass.plan.hold(
                     &app.name,
-                    format!("{} is lost with too many others; nothing is replaced until nodes return", instance.node),
+                    format!("{} is lost with too many others; nothing is replaced until nodes return and stay", instance.node),
                 );
             }
             Bucket::Lost => {} // It goes when others serve in its place.

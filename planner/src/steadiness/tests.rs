@@ -1,23 +1,13 @@
 use std::collections::BTreeMap;
 
-use dinp_common::node::{Capacity, NodeFacts};
-use dinp_common::size::MiB;
-
 use super::*;
+use crate::fixture::facts;
+use crate::reported::Reported;
 
 fn seen(steadiness: &Steadiness, silent_ms: u64) -> NodeSeen {
-    let facts = NodeFacts {
-        capacity: Capacity { memory: MiB(1024), cpus: 2, addresses: 10 },
-        labels: BTreeMap::new(),
-        zone: String::new(),
-        version: "1".into(),
-        docker: Ok("20".into()),
-        disk_free: 1,
-        disk_total: 2,
-    };
     let returns = steadiness.returns(silent_ms);
-    let (instances, steps) = (BTreeMap::new(), BTreeMap::new());
-    NodeSeen { silent_ms, returns, facts, instances, steps, cooling: Vec::new(), orphans: Vec::new() }
+    let (instances, steps) = (Reported::default(), BTreeMap::new());
+    NodeSeen { silent_ms, returns, facts: facts(), instances, steps, cooling: Vec::new(), orphans: Vec::new() }
 }
 
 /// Heard every second for so long.
@@ -56,6 +46,21 @@ fn what_is_long_ago_or_was_only_a_late_report_counts_for_nothing() {
     (0..100).for_each(|_| steadiness.heard(policy.suspect_after_ms - 500));
     assert_eq!(unsteady(&seen(&steadiness, 0), &policy), None);
     assert!(steadiness.returns(0).len() <= SILENCES_KEPT);
+}
+
+#[test]
+fn who_was_lost_and_came_back_once_counts_as_lost_for_a_while() {
+    let policy = Policy::default();
+    let mut steadiness = Steadiness::default();
+    let is_back = |steadiness: &Steadiness| is_just_back(&seen(steadiness, 0), &policy);
+    steadiness.heard(policy.lost_after_ms - 1);
+    assert!(!is_back(&steadiness), "it was never lost");
+    steadiness.heard(policy.lost_after_ms);
+    assert!(is_back(&steadiness));
+    steady(&mut steadiness, policy.mass_settle_ms / 1000);
+    assert!(!is_back(&steadiness), "it has stayed");
+    steadiness.heard(policy.lost_after_ms);
+    assert!(!is_back(&steadiness), "one that comes and goes holds nobody up");
 }
 
 #[test]

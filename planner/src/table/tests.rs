@@ -85,3 +85,16 @@ fn presence_and_absence_carry_the_version_they_began_at() {
     assert_eq!(publisher.present_since(&id(2)), Some(TableVersion { epoch: 4, version: 2 }));
     assert_eq!(publisher.absent_since(&id(2)), None);
 }
+
+#[test]
+fn an_instance_that_moved_is_present_from_the_version_that_leads_to_where_it_is() {
+    let mut publisher = Publisher::new(fence(4, "a"));
+    let before = table(&[("x", &[1, 2])]);
+    publisher.publish(&before);
+    let mut after = before.clone();
+    after.values_mut().for_each(|route| route.endpoints[0].address = "10.0.0.9:8080".parse().expect("address"));
+    publisher.publish(&after);
+    assert_eq!(publisher.present_since(&id(1)), Some(TableVersion { epoch: 4, version: 2 }));
+    assert_eq!(publisher.present_since(&id(2)), Some(TableVersion { epoch: 4, version: 1 }));
+    assert_eq!(publisher.absent_since(&id(1)), None);
+}

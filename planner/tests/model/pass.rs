@@ -9,6 +9,7 @@ use dinp_common::node::{Capacity, NodeFacts};
 use dinp_common::size::MiB;
 use dinp_planner::observed::{Freshness, NodeSeen, Observed};
 use dinp_planner::policy::Policy;
+use dinp_planner::reported::Reported;
 
 use crate::server::{Pass, Server, Tenure};
 use crate::settings::{Decisions, Planted, Settings};
@@ -52,7 +53,7 @@ fn moves(server: &Server, leading_ms: u64, lost_after_ms: u64, settings: &Settin
         steps: BTreeMap::new(),
         silent_ms: server.now_ms - heard,
         facts: FACTS.clone(),
-        instances: BTreeMap::new(),
+        instances: Reported::default(),
         cooling: Vec::new(),
         orphans: Vec::new(),
     };

@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use dinp_common::api::{DeployView, RollbackRequest, ScaleRequest, Settings, WatchEvent};
 use dinp_common::app::App as AppRecord;
 use dinp_common::deploy::{Deploy, DeployKind, DeployState, Strategy};
+use dinp_common::instance::Want;
 use dinp_common::name::AppName;
 use dinp_common::pace::Pace;
 use dinp_common::problem::Problem;
@@ -73,9 +74,13 @@ pub fn intent(app: &AppName, kind: DeployKind, note: String, by: &Principal, ter
     }
 }
 
-/// How running instances give way, as far as it takes room: a rolling change that may do without one needs none beside.
-pub fn needs_room(state: &AppState, strategy: Strategy, pace: Pace, instances: u32) -> Option<Strategy> {
-    let does_without = strategy == Strategy::Rolling && state.config.policy.unavailable(pace, instances) > 0;
+/// How running instances give way, as far as it takes room: a rolling change that may do without one of those that run
+/// needs none beside. What is missing already cannot be done without once more.
+pub fn needs_room(state: &AppState, app: &AppName, strategy: Strategy, pace: Pace, instances: u32) -> Option<Strategy> {
+    let snapshot = state.cluster.snapshot();
+    let run = snapshot.desired.instances_of(app).filter(|instance| instance.want == Want::Run).count();
+    let floor = instances - state.config.policy.unavailable(pace, instances);
+    let does_without = strategy == Strategy::Rolling && run > floor as usize;
     (!does_without).then_some(strategy)
 }
 
@@ -129,7 +134,7 @@ pub async fn scale(
     let memory = request.memory.unwrap_or(live.spec.memory);
     let strategy = request.strategy.unwrap_or(STRATEGY);
     let changed = memory != live.spec.memory;
-    let replace = needs_room(&state, strategy, app.pace, instances).filter(|_| changed);
+    let replace = needs_room(&state, &name, strategy, app.pace, instances).filter(|_| changed);
     let demand = Demand { instances, memory, replace };
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let note = match (request.instances, changed) {
@@ -168,7 +173,7 @@ pub async fn restart(
             .suggest(format!("dinp start {name}")));
     }
     let strategy = query.strategy.unwrap_or(STRATEGY);
-    let replace = needs_room(&state, strategy, app.pace, app.instances);
+    let replace = needs_room(&state, &name, strategy, app.pace, app.instances);
     let demand = Demand { instances: app.instances, memory: live.spec.memory, replace };
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let intent = intent(&name, DeployKind::Restart, "restart".to_owned(), &by, terms);
@@ -207,7 +212,7 @@ pub async fn rollback(
             .suggest("roll back to a later release, or deploy the artifact again"));
     }
     let strategy = query.strategy.unwrap_or(STRATEGY);
-    let replace = needs_room(&state, strategy, app.pace, app.instances);
+    let replace = needs_room(&state, &name, strategy, app.pace, app.instances);
     room::check(&snapshot, &name, Demand { instances: app.instances, memory: old.spec.memory, replace })?;
     let note = format!("rollback to {to}");
     let release = Some(NewRelease { spec: old.spec, note: note.clone(), build: old.build });

@@ -81,7 +81,7 @@ pub async fn prepare(state: &AppState, name: &AppName, settings: Settings) -> Ap
         return Err(IntentError::Deleting { app: name.clone() }.into());
     }
     let pace = app.as_ref().map(|app| app.pace).unwrap_or_default().with(settings.pace());
-    validate::pace(pace)?;
+    validate::pace(&state.config.policy, pace)?;
     let snapshot = state.cluster.snapshot();
     let live = match &app {
         Some(app) => apps::live(state, &snapshot, app).await?,
@@ -92,7 +92,7 @@ pub async fn prepare(state: &AppState, name: &AppName, settings: Settings) -> Ap
     let demand = Demand {
         instances,
         memory: settings.memory.or(base.as_ref().map(|base| base.memory)).unwrap_or(RunSpec::DEFAULT_MEMORY),
-        replace: changes::needs_room(state, settings.strategy.unwrap_or(changes::STRATEGY), pace, instances),
+        replace: changes::needs_room(state, name, settings.strategy.unwrap_or(changes::STRATEGY), pace, instances),
     };
     room::check(&snapshot, name, demand)?;
     let mut env = base.as_ref().map(|base| base.env.clone()).unwrap_or_default();

@@ -53,7 +53,7 @@ pub async fn env_change(
     }
     validate::env(&spec.env)?;
     let strategy = query.strategy.unwrap_or(changes::STRATEGY);
-    let replace = changes::needs_room(&state, strategy, app.pace, app.instances).filter(|_| !app.stopped);
+    let replace = changes::needs_room(&state, &name, strategy, app.pace, app.instances).filter(|_| !app.stopped);
     let demand = Demand { instances: app.instances, memory: spec.memory, replace };
     room::check(&state.cluster.snapshot(), &name, demand)?;
     let note = note(&change);

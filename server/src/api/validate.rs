@@ -6,6 +6,7 @@ use dinp_common::limits;
 use dinp_common::pace::Pace;
 use dinp_common::release::Env;
 use dinp_common::size::{MiB, human_bytes};
+use dinp_planner::policy::Policy;
 
 use super::problem::{ApiError, ApiResult};
 use crate::spec;
@@ -40,8 +41,8 @@ pub fn settings(settings: &Settings) -> ApiResult<()> {
 }
 
 /// `pace` is the app's with what is asked now.
-pub fn pace(pace: Pace) -> ApiResult<()> {
-    if !pace.moves_nothing() {
+pub fn pace(policy: &Policy, pace: Pace) -> ApiResult<()> {
+    if !policy.moves_nothing(pace) {
         return Ok(());
     }
     let detail = "with max_surge 0 and max_unavailable 0 no instance could ever be replaced".to_owned();

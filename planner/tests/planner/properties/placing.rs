@@ -14,6 +14,8 @@ use dinp_planner::observed::{NodeSeen, Observed};
 use dinp_planner::placement::{Demand, Nodes};
 use dinp_planner::plan::plan;
 use dinp_planner::policy::Policy;
+use dinp_planner::reported::Reported;
+use dinp_planner::steadiness::Return;
 use proptest::prelude::*;
 
 use super::config;
@@ -30,6 +32,8 @@ struct Machine {
     zone: u8,
     ssd: bool,
     cordoned: bool,
+    /// It came back twice just now.
+    unsteady: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -42,9 +46,20 @@ struct Ordered {
 }
 
 fn machines() -> impl Strategy<Value = Vec<Machine>> {
-    let machine = (1..9u64, 1..7u32, 0..3u8, prop::bool::weighted(0.15), prop::bool::weighted(0.1))
-        .prop_map(|(memory, addresses, zone, ssd, cordoned)| Machine { memory: memory * 256, addresses, zone, ssd, cordoned });
-    prop::collection::vec(machine, NODES)
+    // In some clusters nearly all come and go, so that for some nobody else is left.
+    prop_oneof![Just(0.1), Just(0.9)].prop_flat_map(|unsteady| {
+        let rare = prop::bool::weighted;
+        let machine = (1..9u64, 1..7u32, 0..3u8, rare(0.15), rare(0.1), rare(unsteady));
+        let machine = machine.prop_map(|(memory, addresses, zone, ssd, cordoned, unsteady)| Machine {
+            memory: memory * 256,
+            addresses,
+            zone,
+            ssd,
+            cordoned,
+            unsteady,
+        });
+        prop::collection::vec(machine, NODES)
+    })
 }
 
 fn orders() -> impl Strategy<Value = Vec<Ordered>> {
@@ -79,6 +94,15 @@ fn wanted(order: &Ordered) -> RunSpec {
     RunSpec { cpu: order.cpu.map(Cpu), placement, ..spec(MiB(order.memory)) }
 }
 
+/// Whether it takes such an instance, if it has room.
+fn suits(machine: &Machine, order: &Ordered) -> bool {
+    !machine.cordoned && (!order.ssd || machine.ssd) && (order.zones.is_empty() || order.zones.contains(&machine.zone))
+}
+
+fn could_ever(machine: &Machine, order: &Ordered) -> bool {
+    suits(machine, order) && order.memory <= machine.memory && order.cpu.unwrap_or(0) <= 1_000
+}
+
 /// What stands where, kept by hand.
 #[derive(Debug, Default, Clone)]
 struct Books {
@@ -91,9 +115,8 @@ impl Books {
     fn allows(&self, machines: &[Machine], orders: &[Ordered], app: usize, node: usize) -> bool {
         let (machine, order) = (&machines[node], &orders[app]);
         let total: u32 = self.apps[node].values().sum();
-        !machine.cordoned
-            && (!order.ssd || machine.ssd)
-            && (order.zones.is_empty() || order.zones.contains(&machine.zone))
+        suits(machine, order)
+            && (!machine.unsteady || !machines.iter().any(|other| !other.unsteady && could_ever(other, order)))
             && order.per_node.is_none_or(|most| self.apps[node].get(&app).copied().unwrap_or(0) < most)
             && self.memory[node] + order.memory <= machine.memory
             && self.cpu[node] + order.cpu.unwrap_or(0) <= 1_000
@@ -124,11 +147,11 @@ proptest! {
         let nodes: Vec<Node> =
             names.iter().zip(&machines).map(|(name, machine)| Node { name: name.clone(), cordoned: machine.cordoned, draining: false }).collect();
         let seen = |machine: &Machine| NodeSeen {
-            returns: Vec::new(),
+            returns: if machine.unsteady { vec![Return { ago_ms: 1_000, after_ms: 5_000 }; 2] } else { Vec::new() },
             steps: BTreeMap::new(),
             silent_ms: 0,
             facts: facts(machine),
-            instances: BTreeMap::new(),
+            instances: Reported::default(),
             cooling: Vec::new(),
             orphans: Vec::new(),
         };

@@ -3,6 +3,7 @@
 use dinp_common::deploy::{DeployState, Strategy as Rollout};
 use dinp_common::pace::{Pace, Share};
 use dinp_common::size::MiB;
+use dinp_planner::policy::Policy;
 use proptest::prelude::*;
 
 use super::config;
@@ -29,7 +30,7 @@ fn changes() -> impl Strategy<Value = Change> {
 fn paces() -> impl Strategy<Value = Pace> {
     let share = || prop::option::of(prop_oneof![(0..4u32).prop_map(Share::Count), (0..101u32).prop_map(Share::Percent)]);
     let pace = (share(), share()).prop_map(|(max_surge, max_unavailable)| Pace { max_surge, max_unavailable });
-    pace.prop_filter("something has to move", |pace| !pace.moves_nothing())
+    pace.prop_filter("something has to move", |pace| !Policy::default().moves_nothing(*pace))
 }
 
 fn honest(nodes: u32, memory: u64, addresses: u32) -> World {

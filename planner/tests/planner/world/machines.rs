@@ -10,6 +10,7 @@ use dinp_common::size::MiB;
 use dinp_common::wire::{Assignment, InstanceReport};
 use dinp_planner::assign;
 use dinp_planner::observed::{NodeSeen, RouterSeen};
+use dinp_planner::reported::Reported;
 use dinp_planner::steadiness::Steadiness;
 use dinp_planner::steps::Steps;
 
@@ -88,7 +89,7 @@ impl World {
             if machine.last.is_some() {
                 machine.steadiness.heard(unheard_ms);
             }
-            let instances = here.map(report).collect();
+            let instances: Reported = here.map(report).collect();
             machine.steps.follow(&instances, self.now_ms);
             machine.last = Some(NodeSeen {
                 silent_ms: 0,

@@ -4,8 +4,10 @@ use dinp_common::api::{DeployView, WatchEvent};
 use dinp_common::deploy::{DeployNo, DeployState};
 use dinp_common::digest::{Digest, Image};
 use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::name::NodeName;
 use dinp_common::plan::Change;
 use dinp_common::release::ReleaseNo;
+use dinp_common::size::MiB;
 use dinp_common::wire::ServerMessage;
 use serde_json::json;
 
@@ -275,4 +277,22 @@ async fn an_app_that_may_miss_one_is_not_refused_for_want_of_room_for_one_more()
     };
     server.post("/v1/apps/hello/deploys", deploy(0)).await.problem(422, "no_room");
     server.post("/v1/apps/hello/deploys", deploy(1)).await.accepted();
+}
+
+#[tokio::test]
+async fn what_is_missing_already_cannot_be_done_without_once_more() {
+    let mut scene = Scene::new(3).serving("aaa111", 3).serving("bbb222", 3).serving("ccc333", 3);
+    // Among several nodes only what finds no room beside what runs is refused.
+    let mut small = scene.0.nodes.values().next().expect("a node").clone();
+    small.facts.as_mut().expect("it has reported").capacity.memory = MiB(64);
+    scene.0.nodes.insert(NodeName::parse("n2").expect("a name"), small);
+    let server = Server::seeing(scene.0).await;
+    let uploaded = server.put("/v1/artifacts?file_name=hello", b"binary").await.json();
+    let deploy = |instances: u32| {
+        json!({"source": {"from": "artifact", "digest": uploaded["digest"], "file_name": "hello"},
+            "settings": {"instances": instances, "memory": "300M", "max_unavailable": 1}})
+    };
+    let refused = server.post("/v1/apps/hello/deploys", deploy(4)).await.problem(422, "no_room");
+    assert!(refused.detail.contains("beside the running one"), "three of four run: {}", refused.detail);
+    server.post("/v1/apps/hello/deploys", deploy(3)).await.accepted();
 }

@@ -56,13 +56,17 @@ impl World {
                 for instance in &desired.instances {
                     let Some(node) = observed.nodes.get_mut(&instance.node) else { continue };
                     let exit = Exit { code: 137, oom: false, output: String::new() };
-                    node.instances.entry(instance.id.clone()).or_insert_with(|| InstanceReport {
+                    if node.instances.contains_key(&instance.id) {
+                        continue;
+                    }
+                    let report = InstanceReport {
                         app: instance.app.clone(),
                         release: instance.release,
                         seen: Seen::Exited { exit },
                         listening: Vec::new(),
                         restarts: 0,
-                    });
+                    };
+                    node.instances.insert(instance.id.clone(), report);
                 }
             }
             Some(Planted::InFlightIgnored) => observed.routers.values_mut().for_each(|router| router.in_flight.clear()),
@@ -261,9 +265,12 @@ fn is_decided(changes: &[Change], id: &dinp_common::instance::InstanceId) -> boo
 }
 
 fn sick_end(observed: &mut Observed) {
-    for report in observed.nodes.values_mut().flat_map(|node| node.instances.values_mut()) {
-        if let Seen::Running { health: Health::Unhealthy { .. }, .. } = &report.seen {
-            report.seen = Seen::Exited { exit: Exit { code: 1, oom: false, output: String::new() } };
+    for node in observed.nodes.values_mut() {
+        for (id, report) in node.instances.clone().iter() {
+            if let Seen::Running { health: Health::Unhealthy { .. }, .. } = &report.seen {
+                let seen = Seen::Exited { exit: Exit { code: 1, oom: false, output: String::new() } };
+                node.instances.insert(id.clone(), InstanceReport { seen, ..report.clone() });
+            }
         }
     }
 }

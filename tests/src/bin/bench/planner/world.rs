@@ -11,6 +11,7 @@ use dinp_common::placement::Placement;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 use dinp_planner::observed::{NodeSeen, Observed};
+use dinp_planner::reported::Reported;
 
 /// A linear congruential generator (Knuth's constants), of which the high bits are used.
 pub struct Draw(u64);
@@ -53,7 +54,7 @@ pub fn nodes(sizes: impl Iterator<Item = (MiB, String)>) -> (Vec<Node>, Observed
             returns: Vec::new(),
             steps: BTreeMap::new(),
             facts,
-            instances: BTreeMap::new(),
+            instances: Reported::default(),
             cooling: Vec::new(),
             orphans: Vec::new(),
         };
