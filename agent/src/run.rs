@@ -74,8 +74,7 @@ pub async fn run(config: Config, readiness: Readiness, shutdown: CancellationTok
     tasks.spawn(ready(readiness.clone(), known, joined.clone()));
     if let Some(address) = config.admin {
         let listener = TcpListener::bind(address).await.with_context(|| format!("the admin address {address}"))?;
-        let serve = admin::serve(listener, readiness, shutdown.clone());
-        tasks.spawn(async move { serve.await.unwrap_or_else(|error| tracing::error!("the admin address: {error}")) });
+        tasks.spawn(admin::serve(listener, readiness, shutdown.clone()));
     }
     tasks.spawn(with_docker(WithDocker { config, node, state, engine, inputs, relist, mark, joined, kept }));
 

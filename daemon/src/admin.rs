@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::http;
+use crate::http::{self, Bounds};
 
 /// The pause between two tries to bind an address that is not free.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -68,10 +68,7 @@ pub fn router(readiness: Readiness) -> Router {
 }
 
 /// Serves the admin address until `shutdown`.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: CancellationToken) {
     let upkeep = async {
         loop {
             tokio::time::sleep(UPKEEP_EVERY).await;
@@ -79,8 +76,8 @@ pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: Cancel
         }
     };
     tokio::select! {
-        served = http::serve(listener, router(readiness), shutdown) => served,
-        () = upkeep => Ok(()),
+        () = http::serve(listener, router(readiness), Bounds::of_admin(), shutdown) => {}
+        () = upkeep => {}
     }
 }
 
@@ -92,9 +89,7 @@ pub async fn serve_when_free(address: SocketAddr, readiness: Readiness, shutdown
         Ok(at) => tracing::info!(%at, "/livez, /readyz and /metrics are served"),
         Err(error) => tracing::warn!(%error, "the admin address is not known"),
     }
-    if let Err(error) = serve(listener, readiness, shutdown).await {
-        tracing::error!(%error, %address, "the admin address is not served any more");
-    }
+    serve(listener, readiness, shutdown).await;
 }
 
 async fn bound(address: SocketAddr) -> TcpListener {

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod beat;
 pub mod config;
 pub mod failpoint;
+pub mod files;
 pub mod http;
 pub mod nudge;
 pub mod shutdown;

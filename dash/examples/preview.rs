@@ -8,6 +8,7 @@ use std::time::Duration;
 use dinp_client::Client;
 use dinp_common::event::Severity;
 use dinp_common::token::TokenKind;
+use dinp_daemon::http;
 use dinp_dash::DashConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,6 @@ async fn main() -> anyhow::Result<()> {
         let _ = tokio::signal::ctrl_c().await;
         stop.cancel();
     });
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    http::serve(listener, app, http::Bounds::of_all(), shutdown).await;
     Ok(())
 }

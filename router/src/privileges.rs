@@ -4,17 +4,7 @@ use std::os::unix::fs::lchown;
 use std::path::Path;
 
 use anyhow::Context as _;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid, setgid, setgroups, setuid};
-
-/// Raises the limit of open files to what the system allows, and returns it.
-pub fn raise_file_limit() -> u64 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1_024 };
-    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        Ok(()) => hard,
-        Err(_) => soft,
-    }
-}
 
 /// Becomes `user`, for good, after giving it `owned` and what lies directly in it.
 ///

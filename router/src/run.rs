@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use dinp_daemon::admin::{self, Readiness};
-use dinp_daemon::{Nudge, shutdown};
+use dinp_daemon::{Nudge, files, shutdown};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +82,7 @@ fn start(config: &Config, shutdown: Option<CancellationToken>) -> anyhow::Result
 
 fn bind(config: &Config) -> anyhow::Result<Bound> {
     let (wanted, cores) = (config.listen_addresses()?, config.core_count());
-    let files = privileges::raise_file_limit();
+    let files = files::raise_limit(u64::MAX);
     let state = StateDir::new(&config.state_dir)?;
     let (control, received, takeover) = match control::take_over(&config.control)? {
         Some(received) => (received.control, received.listeners, Some(received.takeover)),

@@ -49,11 +49,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let mut running = start(config, shutdown.clone()).await?;
     if let Some(admin) = admin {
         let (readiness, shutdown) = (running.readiness.clone(), shutdown.clone());
-        running.tasks.spawn(async move { Ok(admin::serve(admin, readiness, shutdown).await?) });
+        running.tasks.spawn(async move {
+            admin::serve(admin, readiness, shutdown).await;
+            Ok(())
+        });
     }
     // The throttle on wrong tokens counts by the caller's address.
     let (router, stop) = (running.router.clone(), shutdown.clone());
-    running.tasks.spawn(async move { Ok(http::serve(listener, router, stop).await?) });
+    running.tasks.spawn(async move {
+        http::serve(listener, router, http::Bounds::of_all(), stop).await;
+        Ok(())
+    });
     running.wait(shutdown).await
 }
 

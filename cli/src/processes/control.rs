@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use dinp_client::Client;
 use dinp_common::name::Host;
-use dinp_daemon::admin;
+use dinp_daemon::{admin, http};
 use nix::unistd::User;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -38,7 +38,10 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
     let site = site(&settings, &mut server, shutdown.clone());
     let mut parts = JoinSet::new();
     let stop = shutdown.clone();
-    parts.spawn(async move { ("the listener", dinp_daemon::http::serve(listener, site, stop).await.map_err(Into::into)) });
+    parts.spawn(async move {
+        http::serve(listener, site, http::Bounds::of_all(), stop).await;
+        ("the listener", Ok(()))
+    });
     let stop = shutdown.clone();
     parts.spawn(async move { ("the server", server.wait(stop).await) });
     let (ready, stop) = (readiness.clone(), shutdown.clone());
