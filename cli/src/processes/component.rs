@@ -62,13 +62,15 @@ pub fn dash(component: &Component) -> Result<()> {
 }
 
 pub fn router(options: &Router) -> Result<()> {
+    // Before it is parsed: if it changes meanwhile, this router counts as one of the older configuration.
+    let text = options.component.config.as_deref().map(std::fs::read_to_string).and_then(Result::ok).unwrap_or_default();
     let Some(config) = read(&options.component, "DINP_ROUTER_")? else { return Ok(()) };
     if let Some(state) = &options.state {
         // Before the router becomes nobody in particular and may not write here any more. It needs nobody else to have
         // started before it: the folder of sockets is gone after a reboot.
         let layout = Layout::new(state)?;
         layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
-        Member::myself()?.record(&layout, Role::Router)?;
+        Member::myself(&text)?.record(&layout, Role::Router)?;
     }
     telemetry::init("router");
     dinp_router::run_until_signalled(&config)

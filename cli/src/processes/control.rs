@@ -25,7 +25,7 @@ pub async fn run(layout: &Layout, settings: Settings, shutdown: CancellationToke
     admin::metrics();
     layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
     let _lock = lock(&layout.state)?;
-    Member::myself()?.record(layout, Role::Control)?;
+    Member::myself(&settings.text()?)?.record(layout, Role::Control)?;
     let listener = TcpListener::bind(settings.panel).await.with_context(|| format!("listening on {}", settings.panel))?;
 
     let agent = agent_config(layout, &settings);

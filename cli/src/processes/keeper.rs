@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::layout::Layout;
-use super::member::{Member, Role, program};
+use super::member::{Member, Role, generation, program};
 
 /// The pause before the first restart, doubled for each that follows.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ pub const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TR
 pub async fn run(layout: &Layout) -> Result<()> {
     // A session of its own, so that no terminal's hang-up or Ctrl-C reaches it. It fails only where it is one already.
     let _ = nix::unistd::setsid();
-    let me = Member::myself()?;
+    let me = Member::myself("")?;
     me.record(layout, Role::Keeper)?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -61,8 +61,7 @@ async fn keep(layout: &Layout, role: Role, me: &Member) {
     loop {
         let since = Instant::now();
         match Member::find(layout, role) {
-            // One of another binary is replaced: the router's successor asks it for its sockets.
-            Some(member) if member.binary == me.binary => gone(&member).await,
+            Some(member) if is_current(layout, role, &member, me) => gone(&member).await,
             _ => {
                 let ended = match spawn(layout, role) {
                     Ok(mut child) => child.wait().await.context("waiting for a child"),
@@ -76,6 +75,17 @@ async fn keep(layout: &Layout, role: Role, me: &Member) {
         }
         failures = if since.elapsed() >= CALM { 0 } else { failures + 1 };
         tokio::time::sleep(pause(failures)).await;
+    }
+}
+
+/// Whether a process is as it would be started now. One that is not is replaced: a router's successor asks it for its
+/// sockets, and until it has them, the old one serves.
+fn is_current(layout: &Layout, role: Role, member: &Member, me: &Member) -> bool {
+    let same_binary = member.binary == me.binary;
+    match role {
+        Role::Control | Role::Keeper => same_binary,
+        Role::Router => std::fs::read_to_string(layout.router_config())
+            .map_or(same_binary, |config| member.generation == generation(&me.binary, &config)),
     }
 }
 

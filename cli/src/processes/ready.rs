@@ -25,14 +25,16 @@ const NODE: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Waits until API and router answer; gives the token for this machine's people. `log_from` is where the control
-/// plane's log ended before: an error after it is why it does not come up.
-pub fn wait(layout: &Layout, settings: &Settings, log_from: u64) -> Result<Token> {
+/// Waits until API and router answer; gives the token for this machine's people. `router` is the generation of the router
+/// that is to answer; one that it replaces answers too. `log_from` is where the control plane's log ended before: an error
+/// after it is why it does not come up.
+pub fn wait(layout: &Layout, settings: &Settings, router: &str, log_from: u64) -> Result<Token> {
     let deadline = Instant::now() + START;
     loop {
         let control = Member::find(layout, Role::Control).is_some() && answers(local(settings.panel));
-        let router = Member::find(layout, Role::Router).is_some() && TcpStream::connect(local(settings.listen)).is_ok();
-        if let Some(token) = tokens::read(&layout.tokens().join(tokens::ADMIN)).filter(|_| control && router) {
+        let started = Member::find(layout, Role::Router).is_some_and(|member| member.generation == router);
+        let routes = started && TcpStream::connect(local(settings.listen)).is_ok();
+        if let Some(token) = tokens::read(&layout.tokens().join(tokens::ADMIN)).filter(|_| control && routes) {
             return Ok(token);
         }
         if let Some(why) = fatal(layout, log_from).filter(|_| !control) {

@@ -48,9 +48,13 @@ impl Settings {
         }
     }
 
+    /// As they are kept.
+    pub fn text(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
     pub fn save(&self, layout: &Layout) -> Result<()> {
-        let text = toml::to_string(self)?;
-        Layout::write_private(&layout.settings(), &text).context("keeping the settings")
+        Layout::write_private(&layout.settings(), &self.text()?).context("keeping the settings")
     }
 
     /// Keeps settings that were given to a process started by hand.

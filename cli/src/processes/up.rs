@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dinp_common::name::Host;
+use dinp_daemon::failpoint;
 use nix::unistd::geteuid;
 
 use super::layout::Layout;
-use super::member::{Member, Role, binary_id};
+use super::member::{Member, Role, binary_id, generation};
 use super::say::say;
 use super::settings::Settings;
 use super::{Up, component, keeper, login, ports, purge, ready, stop, systemd};
@@ -41,13 +42,13 @@ pub fn run(options: &Up) -> Result<()> {
     }
     layout.prepare().with_context(|| format!("making {}", layout.state.display()))?;
     let _alone = only_one_at_a_time(&layout)?;
-    let before = Before::look(&layout, &settings, kept.as_ref() == Some(&settings))?;
+    let before = Before::look(&layout, &settings)?;
     if before.nothing_to_do() {
         say(format_args!("already running as process {} on {}: nothing changed", before.control_pid(), layout.state.display()));
     } else {
         start(&layout, &settings, &before)?;
     }
-    let token = ready::wait(&layout, &settings, before.log_length)?;
+    let token = ready::wait(&layout, &settings, &before.router_wanted, before.log_length)?;
     login::remember(&settings.panel_url(), &token)?;
     ready::tell(&layout, &settings, &token)
 }
@@ -124,9 +125,9 @@ struct Before {
     router: Option<Member>,
     /// This binary's id.
     binary: String,
-    /// Names the router as it is asked for, by binary and configuration.
-    generation: String,
-    as_asked: bool,
+    /// The generations of what is asked for.
+    control_wanted: String,
+    router_wanted: String,
     /// Units or a keeper of this binary start again what ends.
     kept: bool,
     /// Bytes of the control plane's log: what comes after them is news.
@@ -134,11 +135,12 @@ struct Before {
 }
 
 impl Before {
-    fn look(layout: &Layout, settings: &Settings, as_asked: bool) -> Result<Self> {
+    fn look(layout: &Layout, settings: &Settings) -> Result<Self> {
         let (binary, keeper) = (binary_id()?, Member::find(layout, Role::Keeper));
-        let generation = generation(&binary, &router_config(layout, settings)?);
+        let control_wanted = generation(&binary, &settings.text()?);
+        let router_wanted = generation(&binary, &router_config(layout, settings)?);
         let kept = if systemd::runs_here(layout) {
-            systemd::is_kept(layout, &own_path()?, &generation)
+            systemd::is_kept(layout, &own_path()?, &router_wanted)
         } else {
             keeper.as_ref().is_some_and(|keeper| keeper.binary == binary)
         };
@@ -147,17 +149,18 @@ impl Before {
             control: Member::find(layout, Role::Control),
             router: Member::find(layout, Role::Router),
             binary,
-            generation,
-            as_asked,
+            control_wanted,
+            router_wanted,
             kept,
             log_length: std::fs::metadata(keeper::log_path(layout, Role::Control)).map_or(0, |meta| meta.len()),
         })
     }
 
+    /// What runs says itself as what it was started: what is kept for the next start is newer where a `dinp up` ended
+    /// half-way.
     fn nothing_to_do(&self) -> bool {
-        let members = [&self.control, &self.router];
-        let current = members.iter().all(|member| member.as_ref().is_some_and(|member| member.binary == self.binary));
-        self.as_asked && self.kept && current
+        let is = |member: &Option<Member>, wanted: &str| member.as_ref().is_some_and(|member| member.generation == wanted);
+        self.kept && is(&self.control, &self.control_wanted) && is(&self.router, &self.router_wanted)
     }
 
     /// What starting means for what runs; `moved` where the router gets another address.
@@ -196,36 +199,23 @@ fn start(layout: &Layout, settings: &Settings, before: &Before) -> Result<()> {
     }
     warn_without_docker(settings);
     settings.save(layout)?;
-    let config = router_config(layout, settings)?;
-    let reconfigured = std::fs::read_to_string(layout.router_config()).is_ok_and(|old| old != config);
-    std::fs::write(layout.router_config(), config).context("writing the router's configuration")?;
+    std::fs::write(layout.router_config(), router_config(layout, settings)?).context("writing the router's configuration")?;
     if before.control.is_some() {
         say(before.what_happens(moved));
     }
     if systemd::runs_here(layout) {
-        return systemd::start(layout, &own_path()?, &before.generation, moved);
+        return systemd::start(layout, &own_path()?, &before.router_wanted, moved);
     }
     // The keeper first, or it would start again what is stopped next.
-    for (member, grace, wanted) in
-        [(&before.keeper, CONTROL_GRACE, true), (&before.control, CONTROL_GRACE, true), (&before.router, ROUTER_GRACE, moved)]
-    {
-        if let Some(member) = member.as_ref().filter(|_| wanted) {
-            member.stop(grace)?;
-        }
+    for member in [&before.keeper, &before.control].into_iter().flatten() {
+        member.stop(CONTROL_GRACE)?;
     }
-    if reconfigured {
-        // It goes on serving until another one with the new configuration has its sockets.
-        Member::forget(layout, Role::Router)?;
+    if moved {
+        stop::each(&Member::all(layout, Role::Router), ROUTER_GRACE)?;
     }
+    failpoint::here("up.stopped");
+    // A router of another generation goes on serving, and stays recorded, until its successor has its sockets.
     keeper::start(layout)
-}
-
-/// Names a router by its binary and its configuration: one of another generation takes over from the one that runs.
-fn generation(binary: &str, config: &str) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    config.hash(&mut hasher);
-    format!("{binary}-{:08x}", hasher.finish() as u32)
 }
 
 /// Where units start this binary from.
@@ -267,12 +257,29 @@ mod tests {
         asked(&up, Settings::default())
     }
 
+    /// What a start of the binary `new` finds.
+    fn before(control: Option<Member>, router: Option<Member>) -> Before {
+        let wanted = || generation("new", "");
+        let (control_wanted, router_wanted) = (wanted(), wanted());
+        Before { keeper: None, control, router, binary: "new".into(), control_wanted, router_wanted, kept: true, log_length: 0 }
+    }
+
+    #[test]
+    fn what_runs_with_another_configuration_is_not_what_was_asked_for() {
+        let member = |configuration: &str| {
+            Some(Member { pid: 1, started: 1, binary: "new".into(), generation: generation("new", configuration) })
+        };
+        assert!(before(member(""), member("")).nothing_to_do());
+        assert!(!before(member("older"), member("")).nothing_to_do());
+        assert!(!before(member(""), member("older")).nothing_to_do());
+    }
+
     #[test]
     fn an_upgrade_and_a_router_that_moves_are_called_so() {
-        let member = |binary: &str| Some(Member { pid: 1, started: 1, binary: binary.to_owned() });
+        let member =
+            |binary: &str| Some(Member { pid: 1, started: 1, binary: binary.to_owned(), generation: generation(binary, "") });
         let said = |control, router, moved| {
-            let (binary, generation) = ("new".into(), "new-1".into());
-            let before = Before { keeper: None, control, router, binary, generation, as_asked: true, kept: true, log_length: 0 };
+            let before = before(control, router);
             (before.nothing_to_do(), before.what_happens(moved))
         };
         let (nothing, what) = said(member("new"), member("old"), false);
