@@ -39,8 +39,14 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     for member in abandoned {
         one(pass, member, instead.clone());
     }
+    let floor = target.floor as usize;
+    let starts = |member: &Member<'_>| matches!(member.bucket, Bucket::Starting { .. });
+    let keeps = |member: &Member<'_>| of_live(member) || member.bucket.serves();
     let proven = new.iter().filter(|member| takes_traffic(pass, member)).count();
-    let may_go = (proven + old.len()).saturating_sub(target.floor as usize).min(old.len());
+    // What starts of the live release stands in for a lost one (`advance::keep_strength`). It is not too much while it is
+    // counted on, or another one would be started for it at once; and it takes nobody's place before it is proven.
+    let mut kept = proven + old.iter().filter(|member| keeps(member)).count();
+    let mut shown = proven + old.iter().filter(|member| !starts(member)).count();
     let rank = |member: &Member<'_>| {
         let serves = (takes_traffic(pass, member), member.bucket.serves());
         // Of those that nobody has heard of, the routers' own stay.
@@ -50,16 +56,28 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     let mut victims = old.clone();
     victims.sort_by_cached_key(|member| rank(member));
     let mut taking = new.iter().copied().chain(old.iter().copied()).filter(|member| takes_traffic(pass, member)).count();
-    for member in victims.into_iter().take(may_go) {
+    let mut left = victims.len();
+    for member in victims {
+        let enough = if starts(member) { kept } else { shown };
+        if enough <= floor {
+            continue;
+        }
         let takes = usize::from(takes_traffic(pass, member));
         // A new leader knows of nobody yet: what may serve goes only while so many others are known to.
-        if member.bucket.serves() && taking - takes < target.floor as usize {
+        if member.bucket.serves() && taking - takes < floor {
             break;
         }
         taking -= takes;
-        one(pass, member, format!("replaced by {by}"));
+        kept -= usize::from(keeps(member));
+        shown -= usize::from(!starts(member));
+        left -= 1;
+        let why = match &member.bucket {
+            Bucket::Sick { why } if proven == 0 => unhealthy(why),
+            _ => format!("replaced by {by}"),
+        };
+        one(pass, member, why);
     }
-    if may_go < old.len() && new.iter().any(|member| member.bucket.serves()) {
+    if left > 0 && new.iter().any(|member| member.bucket.serves()) {
         held(pass, app);
     }
 }
@@ -108,11 +126,15 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
 
 fn surplus(member: &Member<'_>, wanted: usize) -> String {
     match &member.bucket {
-        Bucket::Sick { why } => format!("it is unhealthy ({why}), and others run in its place"),
+        Bucket::Sick { why } => unhealthy(why),
         _ if member.leaving => format!("{} is being drained, and another one serves in its place", member.instance.node),
         _ if wanted == 1 => "only one instance is wanted".to_owned(),
         _ => format!("only {wanted} instances are wanted"),
     }
+}
+
+fn unhealthy(why: &str) -> String {
+    format!("it is unhealthy ({why}), and others run in its place")
 }
 
 /// A lost node may only be cut off from us: what runs there goes when as many others take traffic as are wanted.

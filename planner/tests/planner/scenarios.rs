@@ -120,6 +120,7 @@ scenarios!(
     sick_instance_replaced_start_first,
     stalled_router_fails_the_deploy,
     start_that_many_leaders_saw_fails_with_all_its_time,
+    stand_in_of_the_live_release_stays_until_it_serves,
     stop_while_a_rollout_runs,
     stop_while_an_instance_hangs_in_its_start,
     stopped_app_starts_again,
