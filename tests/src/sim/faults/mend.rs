@@ -67,6 +67,7 @@ impl World {
             }
             Mend::Recut(from, to, flaps) => self.recut(from, to, flaps),
             Mend::Docker(n) => {
+                self.nodes[n].well_since = self.k.now;
                 if self.nodes[n].up {
                     (self.docker[n].hung, self.docker[n].down) = (false, false);
                 } else {
@@ -74,10 +75,12 @@ impl World {
                 }
             }
             Mend::DockerCalls(n) => {
+                self.nodes[n].well_since = self.k.now;
                 let docker = &mut self.docker[n];
                 (docker.flaky_permille, docker.lists_permille, docker.deaf) = (0, 0, false);
             }
             Mend::Machine(n) => {
+                self.nodes[n].well_since = self.k.now;
                 (self.docker[n].hung, self.docker[n].down) = (false, false);
                 if !self.nodes[n].up {
                     self.start_agent(n);
