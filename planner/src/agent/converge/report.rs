@@ -21,20 +21,22 @@ pub struct Observed {
     pub instances: BTreeMap<InstanceId, InstanceReport>,
     pub cooling: Vec<InstanceId>,
     pub orphans: Vec<Orphan>,
-    /// Instances this node can hold at once.
+    /// Instances this node can hold at once: an address in quarantine is for none of them, nor is an orphan's.
     pub addresses: u32,
 }
 
 impl Convergence {
     pub fn observed(&self, now: Duration) -> Observed {
         let assigned = self.level.iter().flat_map(|level| level.instances.values());
+        let orphans = self.orphans();
+        let held = orphans.iter().filter(|orphan| self.addresses.used_by(&orphan.instance).is_some()).count() as u32;
         Observed {
             complete: self.complete(now),
             assignment: self.level.as_ref().map(|level| level.at),
             instances: assigned.filter_map(|wanted| Some((wanted.instance.clone(), self.instance(now, wanted)?))).collect(),
             cooling: self.addresses.cooling(),
-            orphans: self.orphans(),
-            addresses: self.addresses.capacity(),
+            orphans,
+            addresses: self.addresses.capacity().saturating_sub(held),
         }
     }
 

@@ -248,11 +248,13 @@ fn an_unknown_list_stops_removes_and_creates_nothing() {
 #[test]
 fn an_assignment_that_vanished_touches_nothing() {
     let mut node = Node::with_one_running();
+    let before = node.machine.observed(node.now).addresses;
     assert_eq!(node.event(Event::Assigned(level(2, &[], &[1]))), [Effect::Unprobe { instance: id(1) }]);
     assert_eq!(node.after(3600.0), []);
     let observed = node.machine.observed(node.now);
     assert_eq!(observed.orphans.len(), 1);
     assert!(observed.orphans[0].running);
+    assert_eq!(observed.addresses, before - 1, "nothing new is placed at the address it holds");
     assert_eq!(observed.cooling, [], "and it keeps its address, whatever was released");
 }
 
