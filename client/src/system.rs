@@ -1,9 +1,9 @@
 //! The platform itself: its version, nodes, events, bases, and what changes.
 
-use dinp_common::api::{BaseView, DrainView, NodeDetail, NodeView, Page, VersionView, WatchEvent};
+use dinp_common::api::{BaseView, DrainView, NodeDetail, NodeView, Page, RebalanceView, VersionView, WatchEvent};
 use dinp_common::event::Event;
 use dinp_common::name::NodeName;
-use dinp_common::rehearsal::DrainPlan;
+use dinp_common::rehearsal::{DrainPlan, RebalancePlan};
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -46,6 +46,25 @@ impl Client {
 
     pub async fn drain(&self, node: &NodeName) -> Result<DrainView, ClientError> {
         self.get(&format!("/v1/nodes/{node}/drain")).await
+    }
+
+    /// Begins to move instances from crowded nodes to emptier ones, unless that goes on already.
+    pub async fn rebalance_create(&self) -> Result<RebalanceView, ClientError> {
+        self.post_empty("/v1/rebalance").await
+    }
+
+    /// What a rebalance would move, without anything being changed.
+    pub async fn rebalance_plan(&self) -> Result<RebalancePlan, ClientError> {
+        self.post_empty("/v1/rebalance?dry_run=true").await
+    }
+
+    /// How far the last one is, or how it ended.
+    pub async fn rebalance(&self) -> Result<RebalanceView, ClientError> {
+        self.get("/v1/rebalance").await
+    }
+
+    pub async fn rebalance_cancel(&self) -> Result<RebalanceView, ClientError> {
+        self.post_empty("/v1/rebalance/cancel").await
     }
 
     /// Past events, newest first.

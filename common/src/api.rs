@@ -375,6 +375,46 @@ pub enum DrainState {
     Drained,
 }
 
+/// `GET /v1/rebalance`: how far the last one is, or how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RebalanceView {
+    pub state: RebalanceState,
+    /// Who asked for it; `dinp` where it began by itself, null if there never was one.
+    pub by: Option<String>,
+    /// Whether it began with this request; false where one was going on already.
+    pub begun: bool,
+    /// Instances that have moved.
+    pub moved: u32,
+    /// Those on their way.
+    pub moves: Vec<MoveView>,
+    /// One sentence: where it stands, or why it ended.
+    pub step: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RebalanceState {
+    /// Nobody ever asked for one.
+    None,
+    Running,
+    Ended,
+    Cancelled,
+}
+
+/// One instance on its way to another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MoveView {
+    #[schema(value_type = String)]
+    pub instance: InstanceId,
+    #[schema(value_type = String)]
+    pub app: AppName,
+    /// Where it still serves.
+    #[schema(value_type = Option<String>)]
+    pub from: Option<NodeName>,
+    #[schema(value_type = String)]
+    pub to: NodeName,
+}
+
 /// `GET /v1/apps/{app}/why`: what is wanted, what is held back and why, in sentences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WhyView {

@@ -22,6 +22,7 @@ pub mod pace;
 pub mod placement;
 pub mod plan;
 pub mod problem;
+pub mod rebalance;
 pub mod rehearsal;
 pub mod release;
 pub mod route;

@@ -3,7 +3,7 @@
 //! `Desired` is read whole, in one transaction, or not at all. A plan is a list of `Change`s; the store writes them
 //! in one transaction that begins by proving the lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::app::{App, Backoff};
@@ -12,6 +12,7 @@ use crate::event::Severity;
 use crate::instance::{Instance, InstanceId, Want};
 use crate::name::{AppName, NodeName, RouterId};
 use crate::node::Node;
+use crate::rebalance::Rebalance;
 use crate::release::{Release, ReleaseNo, RunSpec};
 use crate::wire::ImagesKept;
 
@@ -32,12 +33,25 @@ pub struct Desired {
     /// The sequence number of the next instance.
     pub next_instance: u64,
     pub images: ImagesKept,
+    /// The last one, whether it goes on or has ended.
+    pub rebalance: Option<Rebalance>,
     /// Apps with a record that cannot be understood, by their names as they are stored, and why. What can be read of
     /// them is here; nothing of them is decided.
     pub refused: BTreeMap<String, String>,
 }
 
 impl Desired {
+    /// Lets every instance share its app's and its node's name with the records of these: instances are many, and names
+    /// few.
+    pub fn share_names(&mut self) {
+        let apps: HashSet<AppName> = self.apps.iter().map(|app| app.name.clone()).collect();
+        let nodes: HashSet<NodeName> = self.nodes.iter().map(|node| node.name.clone()).collect();
+        for instance in &mut self.instances {
+            apps.get(&instance.app).into_iter().for_each(|name| instance.app.clone_from(name));
+            nodes.get(&instance.node).into_iter().for_each(|name| instance.node.clone_from(name));
+        }
+    }
+
     /// The snapshot an instance of this app and release is made from.
     pub fn spec(&self, app: &AppName, release: ReleaseNo) -> Option<&RunSpec> {
         self.releases.get(&(app.clone(), release)).map(|release| &release.spec)
@@ -49,6 +63,11 @@ impl Desired {
 
     pub fn deploy(&self, app: &AppName) -> Option<&Deploy> {
         self.deploys.iter().find(|deploy| deploy.app == *app)
+    }
+
+    /// The rebalance that goes on.
+    pub fn rebalancing(&self) -> Option<&Rebalance> {
+        self.rebalance.as_ref().filter(|rebalance| rebalance.ended.is_none())
     }
 
     pub fn instances_of<'a>(&'a self, app: &'a AppName) -> impl Iterator<Item = &'a Instance> {
@@ -118,6 +137,8 @@ pub enum Change {
     Erase {
         app: AppName,
     },
+    /// How a rebalance stands after this pass. Left out where people have ended it meanwhile.
+    Rebalance(Rebalance),
     /// A line in the timeline, by `dinp` itself.
     Note(Note),
 }

@@ -100,6 +100,30 @@ pub struct DrainLeft {
     pub why: String,
 }
 
+/// `POST /v1/rebalance?dry_run=true`: what would move, and why it would end there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RebalancePlan {
+    /// In their order.
+    pub moves: Vec<RebalanceMove>,
+    /// Every node, by name, with instances of all apps.
+    pub nodes: Vec<PlanNode>,
+    /// Why no more would move; null where that is further ahead than a dry run looks.
+    pub ended: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RebalanceMove {
+    #[schema(value_type = String)]
+    pub instance: InstanceId,
+    #[schema(value_type = String)]
+    pub app: AppName,
+    #[schema(value_type = String)]
+    pub from: NodeName,
+    #[schema(value_type = String)]
+    pub to: NodeName,
+    pub why: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanNode {
     #[schema(value_type = String)]

@@ -70,6 +70,11 @@ fn apply_one(desired: &mut Desired, change: &Change) {
             desired.deploys.retain(|other| other.app != *app);
             desired.releases.retain(|(name, _), _| name != app);
         }
+        Change::Rebalance(state) => {
+            if state.follows(desired.rebalance.as_ref()) {
+                desired.rebalance = Some(state.clone());
+            }
+        }
         Change::Note(_) => {}
     }
 }

@@ -9,6 +9,7 @@ mod bits;
 mod filter;
 mod refusal;
 mod room;
+mod shift;
 mod spread;
 mod stock;
 
@@ -27,6 +28,7 @@ use crate::standing::NodeRow;
 use filter::Filter;
 use refusal::{Asked, explain};
 use room::{Room, mib};
+pub(crate) use shift::Shift;
 use spread::{Limit, Spread};
 use stock::Stock;
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dinp_common::app::{App, Backoff};
 use dinp_common::event::Severity;
-use dinp_common::instance::{Instance, Want};
+use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::{Change, Desired, Note};
+use dinp_common::rebalance::Rebalance;
 
 use crate::bucket::{Bucket, bucket};
 use crate::observed::{Confirmations, Observed};
@@ -14,7 +15,7 @@ use crate::placement::Nodes;
 use crate::policy::Policy;
 use crate::standing::{Standing, Standings};
 use crate::table::Publisher;
-use crate::{drain, observed::Freshness, refused, rollout};
+use crate::{drain, observed::Freshness, rebalance, refused, rollout};
 
 /// All that one pass reads.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +98,10 @@ pub(crate) struct Pass<'a> {
     pub braked: bool,
     /// Nodes that are being drained.
     pub draining: BTreeSet<&'a NodeName>,
+    /// The rebalance that goes on, as this pass leaves it.
+    pub rebalance: Option<Rebalance>,
+    /// Instances that it moves, and where their successors are.
+    pub moving: BTreeMap<&'a InstanceId, &'a NodeName>,
     pub plan: Plan,
 }
 
@@ -107,13 +112,16 @@ pub(crate) struct Member<'a> {
     pub bucket: Bucket,
     /// Its node is lost.
     pub lost: bool,
-    /// Its node is being drained: another one is started elsewhere in its place.
+    /// Another one is started elsewhere in its place: its node is being drained, or it moves.
     pub leaving: bool,
+    /// Where to, if it moves to another node for the balance.
+    pub moves_to: Option<&'a NodeName>,
 }
 
 /// Decides everything that is to change now.
 pub fn plan(input: Input<'_>) -> Plan {
     let mut pass = begin(input);
+    rebalance::follow(&mut pass);
     for app in smallest_first(input.desired) {
         if let Some(why) = input.desired.refused.get(app.name.as_str()) {
             pass.plan.hold(&app.name, refused::hold(why));
@@ -129,6 +137,7 @@ pub fn plan(input: Input<'_>) -> Plan {
         }
     }
     rollout::place::arrange(&mut pass);
+    rebalance::advance(&mut pass);
     drain::drained(&mut pass);
     pass.plan
 }
@@ -150,6 +159,8 @@ fn begin(input: Input<'_>) -> Pass<'_> {
         braked: standings.mass_loss(policy),
         standings,
         draining: desired.nodes.iter().filter(|node| node.draining).map(|node| &node.name).collect(),
+        rebalance: None,
+        moving: BTreeMap::new(),
         plan: Plan::default(),
     }
 }
@@ -186,8 +197,9 @@ impl<'a> Pass<'a> {
                     let seconds = policy.hung_start_ms.max(policy.start_most_ms()) / 1000;
                     bucket = Bucket::Refused { why: format!("not healthy {seconds} s after its start") };
                 }
-                let leaving = self.draining.contains(&instance.node) && instance.want == Want::Run;
-                Member { instance, bucket, lost: freshness == Freshness::Lost, leaving }
+                let moves_to = self.moving.get(&instance.id).copied();
+                let leaving = (self.draining.contains(&instance.node) || moves_to.is_some()) && instance.want == Want::Run;
+                Member { instance, bucket, lost: freshness == Freshness::Lost, leaving, moves_to }
             })
             .collect()
     }

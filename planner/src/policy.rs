@@ -34,6 +34,19 @@ pub struct Policy {
     /// Instances of one app that move off draining nodes at once, in percent of those wanted; at least one. What moves
     /// starts anew and warms up, which an app should not do with all it has.
     pub drain_percent: u32,
+    /// Instances of the whole cluster that a rebalance moves at once, and never two of one app. Nothing is urgent about it:
+    /// with two, one that starts slowly does not hold up the rest, and machines hardly feel what starts.
+    pub rebalance_at_once: u32,
+    /// A move for the balance must leave its new node less full than its old one was, by so much of that in percent. Less is
+    /// not worth a start, and the next deploy would undo it.
+    pub rebalance_gain_percent: u32,
+    /// Moves that may fail until a rebalance ends; more than one, since one app may have its own trouble.
+    pub rebalance_failures: u32,
+    /// How long a rebalance waits without anything moving until it ends: longer than a start may take, or most deploys.
+    pub rebalance_still_most_ms: u64,
+    /// Whether a rebalance begins by itself when a node has joined or come back. Not unless people say so: every move is
+    /// a start that nobody asked for.
+    pub rebalance_on_join: bool,
     /// How long a new instance may stand at one step before its container runs: waiting, being created, being started.
     /// Docker answers within seconds, or is hung.
     pub create_grace_ms: u64,
@@ -85,6 +98,11 @@ impl Default for Policy {
             surge_percent: 25,
             unavailable_percent: 0,
             drain_percent: 25,
+            rebalance_at_once: 2,
+            rebalance_gain_percent: 20,
+            rebalance_failures: 3,
+            rebalance_still_most_ms: 300_000,
+            rebalance_on_join: false,
             create_grace_ms: 60_000,
             start_grace_ms: 60_000,
             hung_start_ms: 300_000,
@@ -166,6 +184,10 @@ impl Policy {
             (self.surge_percent <= 100, "surge_percent is above 100"),
             (self.unavailable_percent <= 100, "unavailable_percent is above 100"),
             (self.drain_percent <= 100, "drain_percent is above 100"),
+            (self.rebalance_at_once > 0, "rebalance_at_once is 0: no rebalance would ever move anything"),
+            ((1..=100).contains(&self.rebalance_gain_percent), "rebalance_gain_percent is not 1 to 100"),
+            (self.rebalance_failures > 0, "rebalance_failures is 0: no rebalance would ever move anything"),
+            (self.rebalance_still_most_ms > self.start_most_ms(), "rebalance_still_most_ms is not above what a start may take"),
             (self.create_grace_ms > 0, "create_grace_ms is 0: no container could ever be created"),
             (self.start_grace_ms > 0, "start_grace_ms is 0: no instance could ever become healthy"),
             (self.failed_starts > 0, "failed_starts is 0: every deploy would fail"),

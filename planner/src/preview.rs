@@ -13,6 +13,7 @@ use dinp_common::health::Health;
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
 use dinp_common::name::{AppName, Host, NodeName, RouterId};
 use dinp_common::plan::{Change, Desired};
+use dinp_common::rebalance::Rebalance;
 use dinp_common::release::ReleaseNo;
 use dinp_common::wire::InstanceReport;
 
@@ -49,6 +50,27 @@ pub struct DrainPreview {
     pub nodes: BTreeMap<NodeName, (u32, u32)>,
     /// What would stay, with its app and why.
     pub left: Vec<(InstanceId, AppName, String)>,
+}
+
+/// What a rebalance would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebalancePreview {
+    /// In their order.
+    pub moves: Vec<Shifted>,
+    /// Instances that are to run on each node: now, and in the end.
+    pub nodes: BTreeMap<NodeName, (u32, u32)>,
+    /// Why it would end there; `None` if it would take longer than a preview looks ahead.
+    pub ended: Option<String>,
+}
+
+/// One instance that would move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shifted {
+    pub instance: InstanceId,
+    pub app: AppName,
+    pub from: NodeName,
+    pub to: NodeName,
+    pub why: String,
 }
 
 /// One decision about one instance.
@@ -93,6 +115,7 @@ struct Rehearsal<'a> {
     domain: &'a Host,
     outcome: Outcome,
     steps: Vec<Step>,
+    shifted: Vec<Shifted>,
     /// What the last pass held back.
     last: Plan,
 }
@@ -132,6 +155,29 @@ pub fn drain(
     DrainPreview { steps: rehearsal.steps, nodes, left }
 }
 
+/// Rehearses a rebalance, from what was `observed`; one that goes on is rehearsed to its end.
+pub fn rebalance(
+    mut desired: Desired,
+    observed: Observed,
+    fence: &Fence,
+    domain: &Host,
+    policy: &Policy,
+    by: &str,
+) -> RebalancePreview {
+    if desired.rebalancing().is_none() {
+        let number = desired.rebalance.as_ref().map_or(1, |last| last.number + 1);
+        desired.rebalance = Some(Rebalance::new(number, by));
+    }
+    let before = running(&desired, |_| true);
+    // Deploys are rehearsed to their end with it, as what they leave may move.
+    let apps = desired.deploys.iter().map(|deploy| deploy.app.clone()).collect();
+    let mut rehearsal = Rehearsal::new(apps, desired, observed, fence, domain, policy);
+    rehearsal.run();
+    let nodes = before_and_after(before, running(&rehearsal.desired, |_| true));
+    let ended = rehearsal.desired.rebalance.and_then(|rebalance| rebalance.ended);
+    RebalancePreview { moves: rehearsal.shifted, nodes, ended }
+}
+
 fn running(desired: &Desired, counts: impl Fn(&Instance) -> bool) -> BTreeMap<NodeName, u32> {
     let mut nodes: BTreeMap<NodeName, u32> = desired.nodes.iter().map(|node| (node.name.clone(), 0)).collect();
     for instance in desired.instances.iter().filter(|instance| instance.want == Want::Run && counts(instance)) {
@@ -157,8 +203,8 @@ impl<'a> Rehearsal<'a> {
         policy: &'a Policy,
     ) -> Self {
         let publisher = Publisher::new(fence.clone());
-        let (outcome, steps, last) = (Outcome::Open, Vec::new(), Plan::default());
-        let mut rehearsal = Self { apps, desired, observed, publisher, policy, domain, outcome, steps, last };
+        let (outcome, steps, shifted, last) = (Outcome::Open, Vec::new(), Vec::new(), Plan::default());
+        let mut rehearsal = Self { apps, desired, observed, publisher, policy, domain, outcome, steps, shifted, last };
         rehearsal.confirm();
         rehearsal
     }
@@ -169,7 +215,7 @@ impl<'a> Rehearsal<'a> {
             let moved = self.pass(elapsed_ms);
             // A paused one waits for people, and no rehearsal outlasts them.
             let goes_on = |deploy: &Deploy| self.apps.contains(&deploy.app) && deploy.paused.is_none();
-            let under_way = self.desired.deploys.iter().any(goes_on);
+            let under_way = self.desired.deploys.iter().any(goes_on) || self.desired.rebalancing().is_some();
             if !moved && !under_way {
                 return;
             }
@@ -203,6 +249,7 @@ impl<'a> Rehearsal<'a> {
         for change in &decided.changes {
             moved |= self.take(change);
         }
+        self.note_shifts(&decided.changes);
         apply(&mut self.desired, &decided.changes);
         self.last = decided;
         self.obey();
@@ -232,7 +279,32 @@ impl<'a> Rehearsal<'a> {
             | Change::Progress { .. }
             | Change::Held { .. }
             | Change::Backoff { .. }
+            | Change::Rebalance(_)
             | Change::Note(_) => false,
+        }
+    }
+
+    /// Notes each move that begins: it is recorded together with its successor.
+    fn note_shifts(&mut self, changes: &[Change]) {
+        let known = self.desired.rebalancing();
+        let state = changes.iter().find_map(|change| match change {
+            Change::Rebalance(state) => Some(state),
+            _ => None,
+        });
+        for moving in state.into_iter().flat_map(Rebalance::under_way) {
+            let is_known = known.is_some_and(|known| known.moves.iter().any(|other| other.instance == moving.instance));
+            let from = self.desired.instances.iter().find(|instance| instance.id == moving.instance);
+            let successor = changes.iter().find_map(|change| match change {
+                Change::Place { instance, .. } if instance.app == moving.app && instance.node == moving.to => Some(instance),
+                _ => None,
+            });
+            if let (false, Some(from), Some(successor)) = (is_known, from, successor) {
+                let (instance, app, to) = (moving.instance.clone(), moving.app.clone(), moving.to.clone());
+                // Its reason says where from, too.
+                let why = successor.reason.split_once(": ").map_or(&*successor.reason, |(_, why)| why);
+                let (from, why) = (from.node.clone(), why.to_owned());
+                self.shifted.push(Shifted { instance, app, from, to, why });
+            }
         }
     }
 

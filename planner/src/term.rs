@@ -58,6 +58,8 @@ impl Decided {
             Change::Spend { .. } | Change::Progress { .. } | Change::Held { .. } | Change::Backoff { .. } | Change::Note(_) => {
                 false
             }
+            // Its moves are places and moves.
+            Change::Rebalance(state) => state.ended.is_some(),
             Change::Place { .. }
             | Change::Move { .. }
             | Change::Prove { .. }

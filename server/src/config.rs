@@ -31,6 +31,8 @@ pub struct Config {
     pub drain_grace_seconds: u64,
     /// Seconds a new instance may take until it is healthy.
     pub start_grace_seconds: u64,
+    /// Whether instances move onto a node that has joined or come back, without anybody asking.
+    pub rebalance_on_join: bool,
 }
 
 impl Default for Config {
@@ -47,6 +49,7 @@ impl Default for Config {
             dashboard_url: "http://127.0.0.1:8081".to_owned(),
             drain_grace_seconds: policy.drain_grace_ms / 1000,
             start_grace_seconds: policy.start_grace_ms / 1000,
+            rebalance_on_join: policy.rebalance_on_join,
         }
     }
 }
@@ -56,6 +59,7 @@ impl Config {
         Policy {
             drain_grace_ms: self.drain_grace_seconds * 1000,
             start_grace_ms: self.start_grace_seconds * 1000,
+            rebalance_on_join: self.rebalance_on_join,
             ..Policy::default()
         }
     }

@@ -44,6 +44,7 @@ impl Session {
             Change::Live { app, release, generation } => self.live(app, *release, *generation).await,
             Change::Backoff { app, backoff } => self.backoff(app, backoff).await,
             Change::Erase { app } => self.erase(app).await,
+            Change::Rebalance(state) => self.rebalance_put(state).await,
             Change::Note(note) => self.event_insert(note, PLATFORM).await,
         }
     }

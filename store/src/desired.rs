@@ -67,9 +67,11 @@ pub(crate) async fn load(session: &mut Session) -> Result<Desired, StoreError> {
         routers: routers.iter().map(|row| row.parsed("id")).collect::<Result<_, _>>()?,
         next_instance: session.counter(Counter::Instance).await? + 1,
         images: session.images_kept().await?,
+        rebalance: session.rebalance().await?,
         refused: BTreeMap::new(),
     };
     refused.complete(&mut desired);
+    desired.share_names();
     desired.refused = refused.0;
     Ok(desired)
 }

@@ -28,6 +28,7 @@ mod migration;
 mod node;
 mod open;
 mod pool;
+mod rebalance;
 mod refused;
 mod release;
 mod row;

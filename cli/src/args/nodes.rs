@@ -43,4 +43,17 @@ pub enum NodesCommand {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Move instances from crowded nodes to emptier ones, each only when another serves in its place
+    ///
+    /// A few move at a time, and only where that clearly improves the balance; it ends by itself when no move does.
+    Rebalance {
+        /// Print what would move, from where to where and why, and change nothing
+        #[arg(long, conflicts_with_all = ["no_wait", "timeout"])]
+        dry_run: bool,
+        /// End the one that goes on; what has moved stays
+        #[arg(long, conflicts_with_all = ["dry_run", "no_wait", "timeout"])]
+        cancel: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
 }

@@ -16,6 +16,7 @@ mod open;
 mod output;
 mod plan;
 mod progress;
+mod rebalance;
 mod session;
 mod status;
 mod system;

@@ -13,6 +13,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, maybe, state, state_word, text, wrap};
 use super::plan;
 use super::progress::Progress;
+use super::rebalance;
 use super::session::Session;
 use super::words;
 use crate::args::{Nodes, NodesCommand, Wait};
@@ -42,6 +43,9 @@ pub async fn run(session: &Session, args: Nodes) -> Result<(), Failure> {
             planned(session, &plan)
         }
         Some(NodesCommand::Drain { node, wait, .. }) => drain(session, &node, &wait).await,
+        Some(NodesCommand::Rebalance { dry_run: true, .. }) => rebalance::plan(session).await,
+        Some(NodesCommand::Rebalance { cancel: true, .. }) => rebalance::cancel(session).await,
+        Some(NodesCommand::Rebalance { wait, .. }) => rebalance::begin(session, &wait).await,
     }
 }
 

@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use dinp_common::api::{DeployView, InstanceView, NodeView};
+use dinp_common::api::{DeployView, InstanceView, NodeView, RebalanceState, RebalanceView};
 use dinp_common::deploy::{Cause, DeployKind, DeployNo, DeployState};
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::pace::Pace;
-use dinp_common::rehearsal::{DrainLeft, PlanView};
+use dinp_common::rehearsal::{DrainLeft, PlanView, RebalancePlan};
 use dinp_common::release::ReleaseNo;
 
 pub const INTERRUPTED: &str = "interrupted";
@@ -309,6 +309,39 @@ pub fn drain_would_not_end(node: &NodeName, left: usize) -> String {
 
 pub fn drain_cancelled(node: &NodeName) -> String {
     format!("the drain of {node} was cancelled")
+}
+
+pub const REBALANCE_DRY_RUN: &str = "dry run: rebalance. Nothing is changed";
+pub const REBALANCE_GOES_ON: &str = "the rebalance goes on; it ends with: dinp nodes rebalance --cancel";
+pub const REBALANCE_CANCELLED: &str = "the rebalance was cancelled";
+
+pub fn would_rebalance(plan: &RebalancePlan) -> String {
+    let moves = match plan.moves.len() {
+        0 => "nothing would move".to_owned(),
+        n => format!("{} would move", instances(n as u32)),
+    };
+    match &plan.ended {
+        Some(why) => format!("{moves}: {why}"),
+        None => format!("{moves}, and more after that than a dry run looks ahead"),
+    }
+}
+
+pub fn rebalance_goes_on_already(view: &RebalanceView) -> String {
+    let by = view.by.as_ref().map_or_else(String::new, |by| format!(", asked for by {by}"));
+    format!("a rebalance goes on already{by}")
+}
+
+pub fn rebalance_not_done(seconds: u64) -> String {
+    format!("the rebalance has not ended after {seconds} s")
+}
+
+pub fn rebalance_ends(state: RebalanceState) -> &'static str {
+    match state {
+        RebalanceState::None => "none",
+        RebalanceState::Running => "rebalance",
+        RebalanceState::Ended => "rebalanced",
+        RebalanceState::Cancelled => "cancelled",
+    }
 }
 
 pub fn orphan(node: impl Display, container: &str, running: bool) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dinp_common::api::{DrainState, DrainView};
+use dinp_common::api::{DrainState, DrainView, RebalanceState, RebalanceView};
 use dinp_common::name::NodeName;
 use expect_test::expect;
 
@@ -93,4 +93,94 @@ fn a_node_is_shown_with_what_it_has_and_what_stands_on_it() {
         --- exit 0
     "#]]
     .assert_eq(&User::of(&server.url).run(&["nodes", "show", "node-1"]).all());
+}
+
+fn rebalance(state: RebalanceState, begun: bool, step: &str) -> RebalanceView {
+    RebalanceView { state, by: Some("ann".into()), begun, moved: 0, moves: Vec::new(), step: step.into() }
+}
+
+fn rebalances(views: impl IntoIterator<Item = RebalanceView>) -> Server {
+    Server::start(Script { rebalances: views.into_iter().collect(), ..Script::default() })
+}
+
+#[test]
+fn a_rehearsed_rebalance_prints_each_move_from_node_to_node_and_why() {
+    let server = rebalances([rebalance(RebalanceState::None, false, "")]);
+    expect![[r#"
+        NODE    NOW  THEN
+        node-1  2    1
+        node-2  0    1
+
+        INSTANCE  APP   FROM    TO      WHY
+        d4e5f6    shop  node-1  node-2  node-1 holds 2 of it, node-2 none
+        1 instance would move: no move improves the balance any more
+        --- stderr
+        dry run: rebalance. Nothing is changed
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["nodes", "rebalance", "--dry-run"]).all());
+    assert_eq!(server.asked(), Vec::<String>::new(), "nothing was asked for");
+    let server = rebalances([]);
+    expect![[r#"
+        NODE    NOW  THEN
+        node-1  2    2
+        nothing would move: no move improves the balance any more
+        --- stderr
+        dry run: rebalance. Nothing is changed
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["nodes", "rebalance", "--dry-run"]).all());
+}
+
+#[test]
+fn a_rebalance_is_followed_to_its_end_and_nothing_to_improve_is_no_failure() {
+    let moves = "1 instance has moved; on its way: d4e5f6 of shop to node-2";
+    let server = rebalances([
+        rebalance(RebalanceState::Running, true, "nothing has moved; on its way: a1b2c3 of shop to node-2"),
+        rebalance(RebalanceState::Running, false, moves),
+        rebalance(RebalanceState::Ended, false, "2 instances have moved: no move improves the balance any more"),
+    ]);
+    let said = User::of(&server.url).run(&["nodes", "rebalance"]);
+    assert_eq!(said.code, 0, "{}", said.all());
+    assert!(said.all().contains(moves), "{}", said.all());
+    assert_eq!(server.asked(), ["POST /v1/rebalance", "GET /v1/rebalance", "GET /v1/rebalance"]);
+    let nowhere = "nothing has moved: node-1 is the only node, so there is nowhere to move";
+    let server = rebalances([rebalance(RebalanceState::Ended, true, nowhere)]);
+    expect![[r#"
+        rebalanced  nothing has moved: node-1 is the only node, so there is nowhere to move
+        --- stderr
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["nodes", "rebalance"]).all());
+}
+
+#[test]
+fn a_rebalance_that_goes_on_already_is_said_and_one_that_others_cancel_ends_the_wait() {
+    let server = rebalances([
+        rebalance(RebalanceState::Running, false, "nothing has moved"),
+        rebalance(RebalanceState::Cancelled, false, "nothing has moved; cancelled by bob"),
+    ]);
+    expect![[r#"
+        --- stderr
+        error: the rebalance was cancelled
+          why:  nothing has moved; cancelled by bob
+        --- exit 5
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["-q", "nodes", "rebalance"]).all());
+    let server = rebalances([rebalance(RebalanceState::Running, false, "nothing has moved")]);
+    expect![[r#"
+        rebalance  nothing has moved
+        --- stderr
+        a rebalance goes on already, asked for by ann
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["nodes", "rebalance", "--no-wait"]).all());
+    let server = rebalances([rebalance(RebalanceState::Cancelled, false, "nothing has moved; cancelled by ann")]);
+    expect![[r#"
+        cancelled  nothing has moved; cancelled by ann
+        --- stderr
+        --- exit 0
+    "#]]
+    .assert_eq(&User::of(&server.url).run(&["nodes", "rebalance", "--cancel"]).all());
+    assert_eq!(server.asked(), ["POST /v1/rebalance/cancel"]);
 }

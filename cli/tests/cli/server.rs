@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use dinp_common::api::{
-    ArtifactView, BuildLine, BuildView, DeployView, DrainView, InstanceView, NodeDetail, NodeView, Page, Whoami,
+    ArtifactView, BuildLine, BuildView, DeployView, DrainView, InstanceView, NodeDetail, NodeView, Page, RebalanceView, Whoami,
 };
 use dinp_common::build::{BuildId, BuildState};
 use dinp_common::deploy::{DeployKind, DeployNo, DeployPhase, DeployState, Strategy};
@@ -21,7 +21,9 @@ use dinp_common::kind::Kind;
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::node::{Capacity, NodeStatus};
 use dinp_common::problem::Problem;
-use dinp_common::rehearsal::{DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_common::rehearsal::{
+    DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView, RebalanceMove, RebalancePlan,
+};
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::MiB;
 use serde::Serialize;
@@ -34,6 +36,8 @@ pub struct Script {
     pub log: Vec<String>,
     /// How the drain of a node stands, whenever it is asked.
     pub drain: Option<DrainView>,
+    /// What a rebalance is at each reading; the last stays.
+    pub rebalances: VecDeque<RebalanceView>,
     /// Where an upload is never answered.
     pub upload_hangs: bool,
     /// Requests that arrived: `POST /v1/apps/shop/deploys {body}`.
@@ -92,6 +96,8 @@ fn router(script: Arc<Mutex<Script>>) -> Router {
         .route("/v1/builds/{id}/log", get(log))
         .route("/v1/nodes/{node}", get(async || json(&node_detail())))
         .route("/v1/nodes/{node}/drain", get(drain).post(drain))
+        .route("/v1/rebalance", get(rebalance).post(rebalance))
+        .route("/v1/rebalance/cancel", post(rebalance))
         .route("/v1/watch", get(watch))
         .fallback(missing)
         .with_state(script)
@@ -171,6 +177,19 @@ async fn drain(State(script): Shared, request: Request) -> Response {
     let mut script = script.lock().expect("unpoisoned");
     script.asked.push(format!("{} drain", request.method()));
     json(script.drain.as_ref().expect("a drain"))
+}
+
+async fn rebalance(State(script): Shared, request: Request) -> Response {
+    let mut script = script.lock().expect("unpoisoned");
+    if request.uri().query() == Some("dry_run=true") {
+        return json(&rebalance_plan(script.rebalances.is_empty()));
+    }
+    script.asked.push(format!("{} {}", request.method(), request.uri().path()));
+    let view = script.rebalances[0].clone();
+    if script.rebalances.len() > 1 {
+        script.rebalances.pop_front();
+    }
+    json(&view)
 }
 
 async fn instances(State(script): Shared) -> Response {
@@ -296,6 +315,28 @@ fn drain_plan() -> DrainPlan {
     let why = "node-2: needs 256MiB and has 44MiB free of 300MiB".to_owned();
     let (steps, left) = (vec![DrainStep { app: app.clone(), step }], vec![DrainLeft { instance, app, why }]);
     DrainPlan { node: NodeName::parse("node-1").expect("a name"), steps, nodes, left }
+}
+
+/// One moves to the node that has joined, or none.
+fn rebalance_plan(nothing: bool) -> RebalancePlan {
+    let node = |name: &str| NodeName::parse(name).expect("a name");
+    let why = "no move improves the balance any more".to_owned();
+    if nothing {
+        return RebalancePlan {
+            moves: Vec::new(),
+            nodes: vec![PlanNode { name: node("node-1"), now: 2, then: 2 }],
+            ended: Some(why),
+        };
+    }
+    let moved = RebalanceMove {
+        instance: InstanceId::parse("d4e5f6").expect("an id"),
+        app: AppName::parse("shop").expect("a name"),
+        from: node("node-1"),
+        to: node("node-2"),
+        why: "node-1 holds 2 of it, node-2 none".into(),
+    };
+    let nodes = vec![PlanNode { name: node("node-1"), now: 2, then: 1 }, PlanNode { name: node("node-2"), now: 0, then: 1 }];
+    RebalancePlan { moves: vec![moved], nodes, ended: Some(why) }
 }
 
 fn node_detail() -> NodeDetail {

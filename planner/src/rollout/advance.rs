@@ -64,7 +64,7 @@ pub(super) fn start_missing(
     old: usize,
 ) -> Option<String> {
     let release = target.release?;
-    if pass.braked && new.iter().any(|member| member.leaving) {
+    if pass.braked && new.iter().any(|member| member.leaving && member.moves_to.is_none()) {
         let why = "what is on draining nodes stays there while so many nodes are lost at once";
         pass.plan.hold(&app.name, why);
         pass.plan.no_room.insert(app.name.clone(), why.to_owned());
@@ -130,8 +130,8 @@ fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: usize) ->
     if old == 0 && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old).min(missing) }
 }
 
-/// How many that run well another one is started for, since their nodes are being drained. Not while many nodes are
-/// lost at once, or while people hold the deploy back.
+/// How many that run well another one is started for, since their nodes are being drained or they move. Not while many
+/// nodes are lost at once, or while people hold the deploy back.
 fn leaving(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>]) -> usize {
     if pass.braked || target.paused {
         return 0;

@@ -3,6 +3,7 @@
 use dinp_common::app::App;
 use dinp_common::event::Severity;
 use dinp_common::instance::{Instance, InstanceId, Want};
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::{Change, Note};
 use dinp_common::release::ReleaseNo;
 use dinp_common::size::{Cpu, MiB};
@@ -38,7 +39,7 @@ pub(super) fn refusals(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, gener
 }
 
 /// The nodes with all that stands on them, made when the first instance of a pass is to be placed.
-fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
+pub(crate) fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
     let (desired, standings) = (pass.input.desired, &pass.standings);
     pass.nodes.get_or_insert_with(|| {
         let mut nodes = Nodes::new(&desired.nodes, &standings.nodes[..standings.recorded]);
@@ -57,7 +58,7 @@ fn nodes<'p, 'a>(pass: &'p mut Pass<'a>) -> &'p mut Nodes<'a> {
     })
 }
 
-fn ask(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> Option<Ask> {
+pub(crate) fn ask(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> Option<Ask> {
     let key = (app.name.clone(), release);
     let ((name, _), recorded) = pass.input.desired.releases.get_key_value(&key)?;
     let stands: Vec<Stands> = pass
@@ -74,26 +75,43 @@ fn ask(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32) -> O
 }
 
 fn start(pass: &mut Pass<'_>, app: &App, release: ReleaseNo, generation: u32, index: u32, placed: &Placed) {
-    let sequence = pass.next_instance;
-    pass.next_instance += 1;
     let nodes = nodes(pass);
     let (node, why) = (nodes.name(placed.node).clone(), nodes.words(placed));
-    let instance = Instance {
-        id: InstanceId::new(&pass.input.publisher.fence().cluster, sequence),
-        app: app.name.clone(),
-        release,
-        generation,
-        node,
-        index,
-        want: Want::Run,
-        proven: false,
-        spent_ms: 0,
-        address: None,
-        reason: reason(&why),
-    };
-    pass.plan.note(Severity::Info, NOTE, About::instance(&instance), said(&instance, &why));
-    pass.plan.change(Change::Place { instance, sequence });
+    let (app, reason) = (app.name.clone(), reason(&why));
+    let new = New { app, release, generation, node, index, reason };
+    record(pass, new, &why);
     pass.starts.push(pass.plan.changes.len() - 1);
+}
+
+/// Starts another one like `instance` on the node of this rank, which can take it; answers the node's name.
+pub(crate) fn successor(pass: &mut Pass<'_>, instance: &Instance, ask: Ask, node: u32, why: &str) -> NodeName {
+    let nodes = nodes(pass);
+    nodes.settle(ask, node);
+    let name = nodes.name(node).clone();
+    let Instance { app, release, generation, index, .. } = instance.clone();
+    record(pass, New { app, release, generation, node: name.clone(), index, reason: why.to_owned() }, why);
+    name
+}
+
+/// What distinguishes one instance from others as it begins.
+struct New {
+    app: AppName,
+    release: ReleaseNo,
+    generation: u32,
+    node: NodeName,
+    index: u32,
+    reason: String,
+}
+
+fn record(pass: &mut Pass<'_>, new: New, why: &str) {
+    let New { app, release, generation, node, index, reason } = new;
+    let sequence = pass.next_instance;
+    pass.next_instance += 1;
+    let id = InstanceId::new(&pass.input.publisher.fence().cluster, sequence);
+    let (want, proven, spent_ms, address) = (Want::Run, false, 0, None);
+    let instance = Instance { id, app, release, generation, node, index, want, proven, spent_ms, address, reason };
+    pass.plan.note(Severity::Info, NOTE, About::instance(&instance), said(&instance, why));
+    pass.plan.change(Change::Place { instance, sequence });
 }
 
 const NOTE: &str = "instance_placed";

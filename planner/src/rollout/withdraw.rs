@@ -127,6 +127,7 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
 fn surplus(member: &Member<'_>, wanted: usize) -> String {
     match &member.bucket {
         Bucket::Sick { why } => unhealthy(why),
+        _ if let Some(to) = member.moves_to => format!("it moves to {to}, where another one serves in its place"),
         _ if member.leaving => format!("{} is being drained, and another one serves in its place", member.instance.node),
         _ if wanted == 1 => "only one instance is wanted".to_owned(),
         _ => format!("only {wanted} instances are wanted"),

@@ -72,6 +72,9 @@ fn apply(world: &mut World, timeline: &Timeline, words: &[&str]) {
         ["cordon", node] => world.use_node(&node_name(node), true, false),
         ["drain", node] => world.use_node(&node_name(node), true, true),
         ["uncordon", node] => world.use_node(&node_name(node), false, false),
+        ["rebalance", "by", "itself"] => world.policy.rebalance_on_join = true,
+        ["rebalance"] => world.rebalance(),
+        ["cancel", "rebalance"] => world.cancel_rebalance(),
         ["deploy", app, instances, memory, rest @ ..] => {
             let (strategy, rest) = match rest {
                 ["recreate", rest @ ..] => (Strategy::Recreate, rest),

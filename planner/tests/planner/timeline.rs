@@ -87,9 +87,13 @@ impl Timeline {
                 format!("{app} has crashed {} times, the next start waits {} ms", backoff.crashes, backoff.wait_ms)
             }
             Change::Erase { app } => format!("the record of {app} is erased"),
-            Change::Note(note) if note.kind == "node_drained" => note.text.clone(),
+            Change::Note(note) if matches!(note.kind, "node_drained" | "rebalance_begun" | "rebalance_ended") => {
+                note.text.clone()
+            }
             Change::Note(note) if note.severity == Severity::Warning => format!("warning {}: {}", note.kind, note.text),
-            Change::Spend { .. } | Change::Progress { .. } | Change::Held { .. } | Change::Note(_) => return None,
+            Change::Spend { .. } | Change::Progress { .. } | Change::Held { .. } | Change::Rebalance(_) | Change::Note(_) => {
+                return None;
+            }
         })
     }
 

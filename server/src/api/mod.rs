@@ -24,6 +24,7 @@ mod nearest;
 mod nodes;
 mod page;
 mod problem;
+mod rebalance;
 mod refusal;
 mod rehearsal;
 mod releases;

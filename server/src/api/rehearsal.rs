@@ -10,9 +10,11 @@ use dinp_common::deploy::Deploy;
 use dinp_common::fence::Fence;
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::Desired;
-use dinp_common::rehearsal::{DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView};
+use dinp_common::rehearsal::{
+    DrainLeft, DrainPlan, DrainStep, PlanAction, PlanNode, PlanStep, PlanView, RebalanceMove, RebalancePlan,
+};
 use dinp_planner::policy::Policy;
-use dinp_planner::preview::{self, Does, DrainPreview, Outcome, Preview, Step, preview};
+use dinp_planner::preview::{self, Does, DrainPreview, Outcome, Preview, RebalancePreview, Shifted, Step, preview};
 use dinp_store::Intent;
 
 use super::AppState;
@@ -78,6 +80,17 @@ pub async fn rehearse_drain(state: &AppState, node: NodeName) -> ApiResult<Drain
         nodes: plan_nodes(nodes),
         left: left.into_iter().map(|(instance, app, why)| DrainLeft { instance, app, why }).collect(),
     })
+}
+
+/// What a rebalance would move.
+pub async fn rehearse_rebalance(state: &AppState, by: String) -> ApiResult<RebalancePlan> {
+    let desired = state.store.desired_load().await?;
+    let observed = state.cluster.observed(Instant::now());
+    let (config, fence) = (state.config.clone(), fence(state));
+    let RebalancePreview { moves, nodes, ended } =
+        aside(move || preview::rebalance(desired, observed, &fence, &config.domain, &config.policy, &by)).await?;
+    let moves = moves.into_iter().map(|Shifted { instance, app, from, to, why }| RebalanceMove { instance, app, from, to, why });
+    Ok(RebalancePlan { moves: moves.collect(), nodes: plan_nodes(nodes), ended })
 }
 
 /// Of nobody: what a rehearsal publishes goes nowhere.

@@ -19,7 +19,7 @@ use super::state::AppState;
 use super::{
     agent, apps, artifacts, bases, builder, builds, changes, deploys, env, events, guard, hold, idempotency, layers, logs, nodes,
 };
-use super::{problem, releases, sessions, system, tokens, watch};
+use super::{problem, rebalance, releases, sessions, system, tokens, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -90,6 +90,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(nodes::node_cordon))
         .routes(routes!(nodes::node_uncordon))
         .routes(routes!(nodes::drain_create, nodes::drain_get))
+        .routes(routes!(rebalance::rebalance_create, rebalance::rebalance_get))
+        .routes(routes!(rebalance::rebalance_cancel))
         .routes(routes!(events::event_list))
         .routes(routes!(watch::watch))
         .routes(routes!(bases::base_list))

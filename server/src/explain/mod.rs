@@ -5,6 +5,7 @@ mod build;
 mod deploy;
 mod instance;
 mod node;
+mod rebalance;
 mod release;
 mod why;
 
@@ -13,6 +14,7 @@ pub use build::build_view;
 pub use deploy::{Told, deploy_view};
 pub use instance::{instance_state, instance_view, instances_of};
 pub use node::{drain_view, node_detail, node_view, used_as};
+pub use rebalance::rebalance_view;
 pub use release::{env_view, release_view};
 pub use why::why_view;
 

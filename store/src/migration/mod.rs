@@ -20,7 +20,7 @@ use crate::row::Columns as _;
 use crate::session::{Session, sql};
 
 /// The newest version this program knows.
-pub const SCHEMA_VERSION: u64 = 4;
+pub const SCHEMA_VERSION: u64 = 5;
 
 /// Seconds another process may take for its migration before this one gives up.
 const LOCK: &str = "SELECT GET_LOCK('dinp-migration', 8) AS locked";

@@ -43,6 +43,7 @@ pub(super) const SQLITE: &[Step] = &[
     step!("sqlite", "0003_05_nodes_draining"),
     step!("sqlite", "0004_01_apps_max_surge"),
     step!("sqlite", "0004_02_apps_max_unavailable"),
+    step!("sqlite", "0005_01_rebalances"),
 ];
 
 /// In the order of their names.
@@ -73,4 +74,5 @@ pub(super) const MYSQL: &[Step] = &[
     step!("mysql", "0003_05_nodes_draining"),
     step!("mysql", "0004_01_apps_max_surge"),
     step!("mysql", "0004_02_apps_max_unavailable"),
+    step!("mysql", "0005_01_rebalances"),
 ];

@@ -6,6 +6,7 @@ use dinp_common::app::Backoff;
 use dinp_common::deploy::{DeployKind, DeployNo, DeployState};
 use dinp_common::instance::{InstanceId, Want};
 use dinp_common::plan::Change;
+use dinp_common::rebalance::Rebalance;
 use dinp_common::release::ReleaseNo;
 use dinp_store::{Intent, Store, StoreError};
 
@@ -26,6 +27,7 @@ fn label(change: &Change) -> &'static str {
         Change::Live { .. } => "live",
         Change::Backoff { .. } => "backoff",
         Change::Erase { .. } => "erase",
+        Change::Rebalance(_) => "rebalance",
         Change::Note(_) => "note",
     }
 }
@@ -61,6 +63,7 @@ on_both! {
         let mut seen = BTreeSet::new();
         let mut before = db.store.desired_load().await.expect("reads");
         let mut all = life();
+        all.push(Change::Rebalance(Rebalance::new(1, "dinp")));
         all.push(Change::Erase { app: name("shop") });
         for change in &all {
             if matches!(change, Change::Erase { .. }) {
@@ -74,7 +77,7 @@ on_both! {
             seen.insert(label(change));
             before = once;
         }
-        assert_eq!(seen.len(), 11, "every variant but the note: {seen:?}");
+        assert_eq!(seen.len(), 12, "every variant but the note: {seen:?}");
     }
 
     async fn a_life_leaves_the_values_it_wrote(db: Database) {

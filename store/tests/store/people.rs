@@ -1,8 +1,11 @@
 //! Events, credentials, request keys, nodes and routers.
 
 use dinp_common::deploy::DeployKind;
+use dinp_common::instance::InstanceId;
 use dinp_common::name::RouterId;
 use dinp_common::node::NodeUse;
+use dinp_common::plan::Change;
+use dinp_common::rebalance::{Moving, Rebalance};
 use dinp_common::token::TokenKind;
 use dinp_store::{EVENT_DETAILS_KEPT, EVENTS_KEPT, Idempotency, Intent, NewToken, Origin, RequestKey, StoreError};
 
@@ -179,6 +182,30 @@ on_both! {
         assert_eq!(db.store.router_forget(&router).await, Ok(true));
         assert_eq!(db.store.router_forget(&router).await, Ok(false));
         assert!(db.store.desired_load().await.expect("reads").routers.is_empty());
+    }
+
+    async fn a_rebalance_is_one_at_a_time_and_what_people_cancelled_no_leader_takes_up_again(db: Database) {
+        let store = &db.store;
+        assert_eq!(store.rebalance_last().await, Ok(None));
+        assert_eq!(store.rebalance_cancel("ann").await, Ok(None), "none goes on");
+        let (begun, new) = store.rebalance_begin("ann").await.expect("begins");
+        assert_eq!((&begun, new), (&Rebalance::new(1, "ann"), true));
+        assert_eq!(store.rebalance_begin("bob").await, Ok((begun.clone(), false)), "it goes on");
+
+        let moving = Moving { instance: InstanceId::from_sequence(1), app: name("shop"), to: node("n2"), given_up: false };
+        let later = Rebalance { moved: 2, still_ms: 70, moves: vec![moving], ..begun };
+        let fence = leader(store).await;
+        store.commit(&fence, &[Change::Rebalance(later.clone())]).await.expect("writes");
+        assert_eq!(store.desired_load().await.expect("reads").rebalance, Some(later.clone()));
+
+        let cancelled = store.rebalance_cancel("bob").await.expect("answers").expect("one went on");
+        assert_eq!((cancelled.moved, cancelled.cancelled, cancelled.moves.len()), (2, true, 0));
+        store.commit(&fence, &[Change::Rebalance(Rebalance { moved: 3, ..later })]).await.expect("writes");
+        assert_eq!(store.rebalance_last().await, Ok(Some(cancelled)), "the leader had not heard of it");
+        assert_eq!(store.rebalance_begin("ann").await.map(|(next, new)| (next.number, new)), Ok((2, true)));
+        let events = store.event_list(None, None, None, 10).await.expect("reads");
+        let said: Vec<_> = events.iter().rev().map(|event| (event.kind.as_str(), event.actor.as_str())).collect();
+        assert_eq!(said, [("rebalance_begun", "ann"), ("rebalance_cancelled", "bob"), ("rebalance_begun", "ann")], "each once");
     }
 
     async fn facts_are_kept_by_name(db: Database) {

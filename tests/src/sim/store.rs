@@ -13,6 +13,7 @@ use dinp_common::instance::Instance;
 use dinp_common::name::{AppName, NodeName, RouterId};
 use dinp_common::node::{Node, NodeUse};
 use dinp_common::plan::{Change, Desired};
+use dinp_common::rebalance::Rebalance;
 use dinp_planner::apply::apply;
 
 use super::kernel::Ms;
@@ -85,6 +86,7 @@ impl Store {
             routers: tables.routers.clone(),
             next_instance: tables.next_instance,
             images: tables.images.clone(),
+            rebalance: tables.rebalance.clone(),
             refused: Default::default(),
         }
     }
@@ -149,6 +151,7 @@ impl Store {
                 self.newest(app).is_some_and(leads_here)
             }
             Change::Finish { app, deploy, .. } => tables.deploy(app).is_some_and(|running| running.number == *deploy),
+            Change::Rebalance(state) => state.follows(tables.rebalance.as_ref()),
             Change::Erase { app } => tables.app(app).is_some_and(|app| app.deleted) && tables.instances_of(app).next().is_none(),
             _ => true,
         }
@@ -186,6 +189,25 @@ impl Store {
             NodeUse::Draining => (true, true),
         };
         true
+    }
+
+    /// As people ask for it; false if one goes on.
+    pub fn rebalance_begin(&mut self) -> bool {
+        let number = self.tables.rebalance.as_ref().map_or(1, |last| last.number + 1);
+        let begins = self.tables.rebalancing().is_none();
+        if begins {
+            self.tables.rebalance = Some(Rebalance::new(number, "somebody"));
+        }
+        begins
+    }
+
+    /// False if none goes on.
+    pub fn rebalance_cancel(&mut self) -> bool {
+        let running = self.tables.rebalance.take_if(|last| last.ended.is_none());
+        let cancelled = running.map(|running| running.cancelled("somebody"));
+        let any = cancelled.is_some();
+        self.tables.rebalance = cancelled.or_else(|| self.tables.rebalance.take());
+        any
     }
 
     pub fn record_router(&mut self, router: &RouterId) {

@@ -26,7 +26,7 @@ const OPERATIONS: usize = 250;
 const HOLDERS: [&str; 3] = ["a", "b", "c"];
 const DEADLINE_MS: u64 = 60_000;
 /// What a run must meet, or it compares less than it says.
-const OUTCOMES: [&str; 24] = [
+const OUTCOMES: [&str; 28] = [
     "release begun",
     "scale begun",
     "scale of what is under way",
@@ -50,6 +50,10 @@ const OUTCOMES: [&str; 24] = [
     "fenced",
     "node used",
     "node unknown",
+    "rebalance begun",
+    "rebalance goes on",
+    "rebalance cancelled",
+    "nothing to cancel",
     "joined or left",
 ];
 
@@ -120,7 +124,7 @@ fn plain_deploy(deploy: Deploy) -> Deploy {
 impl Pair<'_> {
     /// One operation on both; what it was.
     async fn operate(&mut self) -> String {
-        let (what, outcome) = match self.draw.below(16) {
+        let (what, outcome) = match self.draw.below(17) {
             0..=3 => self.wish().await,
             4 | 5 => self.hold().await,
             6 => self.build().await,
@@ -128,6 +132,7 @@ impl Pair<'_> {
             8 => self.renew_or_release().await,
             9 => self.join_or_leave().await,
             10 => self.use_node().await,
+            11 => self.rebalance().await,
             _ => self.commit().await,
         };
         self.outcomes.insert(outcome);
@@ -263,6 +268,17 @@ impl Pair<'_> {
         };
         assert_eq!(real, self.sim.node_use(&node, wanted), "{node}: {wanted:?}");
         (format!("{node}: {wanted:?}"), if real { "node used" } else { "node unknown" })
+    }
+
+    async fn rebalance(&mut self) -> (String, &'static str) {
+        if self.draw.one_in(3) {
+            let real = self.store.rebalance_cancel("somebody").await.expect("answers");
+            assert_eq!(real.is_some(), self.sim.rebalance_cancel(), "{real:?}");
+            return ("a rebalance is cancelled".to_owned(), if real.is_some() { "rebalance cancelled" } else { "nothing to cancel" });
+        }
+        let (real, new) = self.store.rebalance_begin("somebody").await.expect("answers");
+        assert_eq!(new, self.sim.rebalance_begin(), "{real:?}");
+        ("a rebalance is asked for".to_owned(), if new { "rebalance begun" } else { "rebalance goes on" })
     }
 
     async fn commit(&mut self) -> (String, &'static str) {

@@ -34,7 +34,15 @@ enum Event {
     Use { node: usize, cordoned: bool, draining: bool },
     Router { router: usize, fault: Fault },
     InFlight { router: usize, instance: usize, count: u32 },
+    Balance(Balance),
     NewLeader,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Balance {
+    Ask,
+    Cancel,
+    ByItself(bool),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +107,8 @@ fn events() -> impl Strategy<Value = Event> {
         2 => (0..ROUTERS.len(), faults()).prop_map(|(router, fault)| Event::Router { router, fault }),
         2 => (0..ROUTERS.len(), 0..64usize, 0..3u32)
             .prop_map(|(router, instance, count)| Event::InFlight { router, instance, count }),
+        2 => prop_oneof![2 => Just(Balance::Ask), 1 => Just(Balance::Cancel), 1 => any::<bool>().prop_map(Balance::ByItself)]
+            .prop_map(Event::Balance),
         1 => Just(Event::NewLeader),
     ]
 }
@@ -221,6 +231,9 @@ fn apply(world: &mut World, event: Event) {
             let router = world.routers.get_mut(&crate::world::router_id(ROUTERS[router])).expect("router");
             router.in_flight.insert(id, count);
         }),
+        Event::Balance(Balance::Ask) => world.rebalance(),
+        Event::Balance(Balance::Cancel) => world.cancel_rebalance(),
+        Event::Balance(Balance::ByItself(begins)) => world.policy.rebalance_on_join = begins,
         Event::NewLeader => world.new_leader(),
         Event::Deploy { .. } | Event::Build { .. } | Event::Scale { .. } => {}
     }
@@ -258,20 +271,26 @@ fn set_sick(world: &mut World, id: &InstanceId, sick: Option<String>) {
 
 fn node_fault(world: &mut World, node: &NodeName, fault: Fault) {
     let machine = world.machines.get_mut(node).expect("node");
-    (machine.silent_ms, machine.hung) = (None, false);
+    // Who is silent already says no word between two silences.
+    let silent_ms = machine.silent_ms.take().unwrap_or(0);
+    machine.hung = false;
     match fault {
-        Fault::Silent => machine.silent_ms = Some(0),
+        Fault::Silent => machine.silent_ms = Some(silent_ms),
         Fault::Stuck => machine.hung = true,
-        Fault::Dead => world.node_dies(node),
+        Fault::Dead => {
+            world.node_dies(node);
+            world.machines.get_mut(node).expect("node").silent_ms = Some(silent_ms);
+        }
         Fault::None => {}
     }
 }
 
 fn router_fault(world: &mut World, router: &RouterId, fault: Fault) {
     let router = world.routers.get_mut(router).expect("router");
-    (router.silent_ms, router.stalled) = (None, false);
+    let silent_ms = router.silent_ms.take().unwrap_or(0);
+    router.stalled = false;
     match fault {
-        Fault::Silent | Fault::Dead => router.silent_ms = Some(0),
+        Fault::Silent | Fault::Dead => router.silent_ms = Some(silent_ms),
         Fault::Stuck => router.stalled = true,
         Fault::None => {}
     }

@@ -5,6 +5,7 @@ mod history;
 mod oracle;
 mod placing;
 mod preview;
+mod rebalancing;
 mod rollouts;
 
 use proptest::prelude::ProptestConfig;

@@ -9,6 +9,7 @@ use dinp_common::health::HealthCheck;
 use dinp_common::name::{AppName, NodeName};
 use dinp_common::pace::Pace;
 use dinp_common::plan::Change;
+use dinp_common::rebalance::Rebalance;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 use dinp_planner::apply::apply;
@@ -102,6 +103,20 @@ impl World {
     pub fn use_node(&mut self, name: &NodeName, cordoned: bool, draining: bool) {
         let node = self.desired.nodes.iter_mut().find(|node| node.name == *name).expect("node");
         (node.cordoned, node.draining) = (cordoned, draining);
+    }
+
+    /// As the store writes it where none goes on.
+    pub fn rebalance(&mut self) {
+        if self.desired.rebalancing().is_none() {
+            let number = self.desired.rebalance.as_ref().map_or(1, |last| last.number + 1);
+            self.desired.rebalance = Some(Rebalance::new(number, "ann"));
+        }
+    }
+
+    pub fn cancel_rebalance(&mut self) {
+        if let Some(running) = self.desired.rebalance.take_if(|last| last.ended.is_none()) {
+            self.desired.rebalance = Some(running.cancelled("ann"));
+        }
     }
 
     fn release(&mut self, name: &AppName, memory: MiB, behaviour: Behaviour) -> ReleaseNo {

@@ -7,6 +7,7 @@ mod document;
 mod hold;
 mod nodes;
 mod problems;
+mod rebalance;
 mod rehearsal;
 mod repeats;
 mod streams;
