@@ -85,6 +85,7 @@ pub struct Watch {
     /// By epoch, holder and version.
     certs: BTreeMap<(u64, String, u64), TableCert>,
     crashes: BTreeMap<AppName, decisions::Crashes>,
+    taken_back: BTreeMap<AppName, starts::TakenBack>,
     /// Changes that were more than the passing of time.
     moves: u64,
     /// Since when nothing is left to do, and how many moves there were by then.
@@ -207,6 +208,19 @@ impl World {
     /// What was decided about it was once lost with a master, so that somebody led who did not know of it.
     fn is_resurrected(&self, instance: &InstanceId) -> bool {
         self.watch.resurrected.contains(instance)
+    }
+
+    /// It was brought back like that, and whoever leads by what is left may not have heard yet where it is, or not have
+    /// told this router.
+    fn is_misplaced(&self, instance: &InstanceId, r: Option<usize>) -> bool {
+        let patience = self.k.setting.policy.lost_after_ms + LAG;
+        let heard = || {
+            let node = self.watch.placed.get(instance).map(|placed| names::number(placed.node.as_str()));
+            let leader =
+                self.steady_leader(patience).filter(|_| self.watch.tail_lost.is_some_and(|at| at + patience <= self.k.now));
+            node.zip(leader).is_some_and(|(n, s)| self.node_is_well(n, s, patience))
+        };
+        self.is_resurrected(instance) && !(heard() && r.is_none_or(|r| self.router_is_well(r, patience)))
     }
 
     /// Its agent has just started it again by itself, which whoever decides about it may not have heard yet.

@@ -8,6 +8,7 @@ use dinp_common::digest::{Digest, Image};
 use dinp_common::health::HealthCheck;
 use dinp_common::name::AppName;
 use dinp_common::node::NodeUse;
+use dinp_common::pace::Pace;
 use dinp_common::release::{ReleaseNo, RunSpec};
 use dinp_common::size::MiB;
 
@@ -128,6 +129,7 @@ impl World {
     }
 
     fn draw_release(&mut self, number: usize) -> Wish {
+        let pace = self.draw_pace(number);
         let setting = &self.k.setting;
         let (rng, asks) = (&mut self.k.rng, &setting.asks);
         let spec = RunSpec {
@@ -146,7 +148,15 @@ impl World {
             spec,
             strategy: if rng.u32(..1000) < 120 { Strategy::Recreate } else { Strategy::Rolling },
             built: rng.u32(..1000) < 200,
+            pace,
         }
+    }
+
+    /// A pace at which nothing could ever be replaced is refused by the API.
+    fn draw_pace(&self, number: usize) -> Pace {
+        let asked = self.k.setting.draw_pace(number, self.k.now);
+        let known = self.store.tables.app(&names::app(number)).map_or_else(Pace::default, |app| app.pace);
+        if self.k.setting.policy.moves_nothing(known.with(asked)) { Pace::default() } else { asked }
     }
 
     fn draw_behaviour(&mut self) -> Behaviour {

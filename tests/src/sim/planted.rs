@@ -43,6 +43,8 @@ planted! {
     /// Deploys that cannot succeed never fail.
     DeployNeverFails = "2",
     PauseIgnored = "2 (a paused",
+    /// All apps are replaced at the cluster's pace.
+    PaceIgnored = "2 (no more|1, 2",
     /// A query cut off half-way counts as whole.
     PartialLoad = "3|4|5|1, 2",
     /// Apps that a half-read query leaves out leave the routes.
@@ -118,6 +120,8 @@ planted! {
     PlacementIgnored = "placement (only",
     /// More than wanted: any of them goes.
     ExcessAtRandom = "section 6",
+    /// What a deploy starts is too much in the very next pass.
+    StartsTakenBack = "rest (what is started",
     /// What is gone is never forgotten.
     NeverForgotten = "rest",
 }

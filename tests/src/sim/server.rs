@@ -127,11 +127,6 @@ impl Server {
         let known = self.reports.get(node);
         known.is_some_and(|(heard, reports)| unsteady(&reports.seen(clock.saturating_sub(*heard)), policy).is_none())
     }
-
-    /// Whether it has an open connection to a node.
-    pub fn hears(&self, node: usize) -> bool {
-        self.links.contains_key(&node)
-    }
 }
 
 impl World {

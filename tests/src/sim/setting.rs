@@ -1,6 +1,7 @@
 //! What a seed draws before its run begins: how large the world is, how bad, and by which numbers it is run.
 
 mod asks;
+mod pace;
 mod policy;
 
 use dinp_common::size::MiB;

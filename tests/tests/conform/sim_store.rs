@@ -274,7 +274,10 @@ impl Pair<'_> {
         if self.draw.one_in(3) {
             let real = self.store.rebalance_cancel("somebody").await.expect("answers");
             assert_eq!(real.is_some(), self.sim.rebalance_cancel(), "{real:?}");
-            return ("a rebalance is cancelled".to_owned(), if real.is_some() { "rebalance cancelled" } else { "nothing to cancel" });
+            return (
+                "a rebalance is cancelled".to_owned(),
+                if real.is_some() { "rebalance cancelled" } else { "nothing to cancel" },
+            );
         }
         let (real, new) = self.store.rebalance_begin("somebody").await.expect("answers");
         assert_eq!(new, self.sim.rebalance_begin(), "{real:?}");

@@ -1,7 +1,9 @@
 //! What people may ask for, as the simulator says it, and what the API makes of it for the store.
 
+use dinp_common::api::Settings;
 use dinp_common::deploy::{DeployKind, Strategy};
 use dinp_common::name::AppName;
+use dinp_common::pace::{Pace, Share};
 use dinp_common::release::ReleaseNo;
 use dinp_store::{Intent, NewRelease, Store};
 use dinp_tests::sim::store::wishes::Wish;
@@ -17,6 +19,11 @@ pub fn draw_wish(draw: &mut Draw) -> Wish {
             spec: spec(n),
             strategy: *draw.one_of(&[Strategy::Rolling, Strategy::Rolling, Strategy::Recreate]),
             built: draw.one_in(3),
+            pace: *draw.one_of(&[
+                Pace::default(),
+                Pace { max_surge: Some(Share::Count(2)), max_unavailable: None },
+                Pace { max_surge: Some(Share::Percent(50)), max_unavailable: Some(Share::Count(1)) },
+            ]),
         },
         4..=6 => Wish::Scale(n.into()),
         7 => Wish::Restart,
@@ -33,13 +40,14 @@ pub async fn intent_of(store: &Store, app: &AppName, wish: &Wish) -> Option<Inte
     let live = store.app_get(app).await.expect("reads").and_then(|app| app.live);
     let of = |kind| intent(app.as_str(), kind);
     match wish {
-        Wish::Release { instances, spec, strategy, built } => Some(Intent {
+        Wish::Release { instances, spec, strategy, built, pace: Pace { max_surge, max_unavailable } } => Some(Intent {
             create: true,
             instances: Some(*instances),
             stopped: Some(false),
             strategy: *strategy,
             release: (!built).then(|| NewRelease { spec: spec.clone(), note: String::new(), build: None }),
             build: built.then(build),
+            settings: Settings { max_surge: *max_surge, max_unavailable: *max_unavailable, ..Settings::default() },
             ..of(DeployKind::Release)
         }),
         Wish::Stop => Some(Intent { stopped: Some(true), ..of(DeployKind::Stop) }),

@@ -40,6 +40,8 @@ impl World {
         self.strength_is_kept(s, changes, data);
         self.nothing_is_started_in_vain(s, changes, data);
         self.nothing_is_started_twice(s, changes, data);
+        self.pace_is_kept(s, changes, data);
+        self.starts_are_meant(changes, data);
         self.weakest_go_first(s, changes, data);
         self.reasons_are_given(changes);
     }
@@ -198,7 +200,8 @@ impl World {
         let policy = &self.k.setting.policy;
         let silent = |node: &dinp_common::node::Node| match data.observed.nodes.get(&node.name) {
             None => data.leading_ms >= policy.lost_after_ms,
-            Some(seen) => seen.silent_ms >= policy.lost_after_ms,
+            // It has its whole time under each leader.
+            Some(seen) => seen.silent_ms.min(data.leading_ms) >= policy.lost_after_ms,
         };
         let nodes = &data.desired.nodes;
         let lost: BTreeSet<_> = nodes.iter().filter(|node| silent(node)).map(|node| &node.name).collect();

@@ -98,7 +98,7 @@ impl World {
                 },
                 (None, _) => None,
             };
-            if let Some(found) = found.filter(|found| !self.is_resurrected(&found.instance)) {
+            if let Some(found) = found.filter(|found| !self.is_misplaced(&found.instance, Some(r))) {
                 let what =
                     format!("{} runs at {address}, where router{r} sends what is meant for {}", of.instance, found.instance);
                 self.broken("7 (no request reaches the wrong app)", what);
@@ -222,7 +222,7 @@ impl World {
         let Some((n, address)) = node_of(endpoint.address) else { return };
         let (now, calm) = (self.k.now, self.k.calm);
         match self.docker[n].at(address) {
-            _ if self.is_resurrected(&endpoint.instance) => {}
+            _ if self.is_misplaced(&endpoint.instance, Some(r)) => {}
             Some(found) if found.of.as_ref().is_some_and(|of| of.instance != endpoint.instance) => {
                 let what = format!("router{r} sends a request for {} to {}", endpoint.instance, found.name);
                 self.broken("7 (no request reaches the wrong app)", what);

@@ -5,16 +5,20 @@ use dinp_common::fence::Fence;
 use super::World;
 use crate::sim::kernel::{Ms, SECOND};
 
-/// After a fail-over nobody waits for the leader before.
+/// After a fail-over nobody waits for the leader before, and what was read before it is still acted on.
 const FAIL_OVER: Ms = 30 * SECOND;
 
 impl World {
+    /// The database has lost its tail a moment ago.
+    pub(super) fn has_failed_over(&self) -> bool {
+        self.watch.tail_lost.is_some_and(|at| at + FAIL_OVER > self.k.now)
+    }
+
     /// A server has taken the lease. Where no clock stands still, nobody else acts by then.
     pub fn watch_lease_taken(&mut self, s: usize, fence: &Fence) {
         let now = self.k.now;
         self.watch.led.insert(s, now);
-        let failed_over = self.watch.tail_lost.is_some_and(|at| at + FAIL_OVER > now);
-        if self.k.setting.faults.clocks || failed_over {
+        if self.k.setting.faults.clocks || self.has_failed_over() {
             return;
         }
         let other = (0..self.servers.len()).find(|other| *other != s && self.servers[*other].acting(now).is_some());

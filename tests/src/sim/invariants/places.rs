@@ -63,10 +63,7 @@ impl World {
         let is_like = |other: &Instance| {
             (&other.app, other.release, other.generation, &other.node) == (&new.app, new.release, new.generation, &new.node)
         };
-        // One that has served and has no container takes no place, whatever the record says.
-        let stands = |other: &Instance| !other.proven || self.vessel(&other.id, &other.node).is_some();
-        let there =
-            data.desired.instances.iter().filter(|other| is_like(other) && other.want == Want::Run && stands(other)).count();
+        let there = data.desired.instances.iter().filter(|other| is_like(other) && other.want == Want::Run).count();
         let with = there + placed.iter().filter(|other| is_like(other)).count();
         let crowded = placement.per_node.is_some_and(|most| with > most as usize);
         if crowded || !meets(placement, &self.nodes[n].facts) {

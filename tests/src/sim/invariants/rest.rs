@@ -61,10 +61,12 @@ impl World {
             let recorded = |id: &InstanceId| self.store.tables.instances.iter().any(|instance| instance.id == *id);
             // A creation that Docker did long after it was given up is a stray that never ran.
             let ran = |found: &&Vessel| found.run > 0;
-            let stray =
-                docker.boxes.values().filter(ran).find(|found| found.of.as_ref().is_some_and(|of| !recorded(&of.instance)));
             // What a lost tail has forgotten keeps running, and is shown.
-            if let Some(stray) = stray.filter(|_| self.watch.tail_lost.is_none()) {
+            let placed = |id: &InstanceId| self.watch.placed.get(id).map(|placed| placed.at);
+            let forgot = |id: &InstanceId| self.watch.tail_lost.is_some_and(|at| placed(id) <= Some(at));
+            let is_stray = |id: &InstanceId| !recorded(id) && !forgot(id);
+            let mut ours = docker.boxes.values().filter(ran).filter_map(|found| Some((found, found.of.as_ref()?)));
+            if let Some((stray, _)) = ours.find(|(_, of)| is_stray(&of.instance)) {
                 return Some(format!("{} is left on node{n:02}", stray.name));
             }
         }

@@ -50,7 +50,7 @@ impl World {
             }
             let lives =
                 node_of(endpoint.address).and_then(|(n, address)| Some((self.docker[n].of(&instance.id)?.address?, address)));
-            let moved = lives.filter(|(lives, routed)| lives != routed && !self.is_resurrected(&instance.id));
+            let moved = lives.filter(|(lives, routed)| lives != routed && !self.is_misplaced(&instance.id, None));
             if let Some((lives, routed)) = moved {
                 let what = format!("{} is at {lives} and is routed at {routed}", instance.id);
                 return self.broken("7 (no request reaches the wrong app)", what);
@@ -97,7 +97,7 @@ impl World {
         }
         let has = |app: &AppName| table.values().any(|route| route.app == *app);
         let missing = self.store.tables.apps.iter().filter(there).find(|app| !has(&app.name)).map(|app| app.name.clone());
-        if let Some(missing) = missing.filter(|_| self.watch.tail_lost.is_none()) {
+        if let Some(missing) = missing.filter(|_| !self.has_failed_over()) {
             self.broken("3 (unknown is not empty)", format!("{missing} is in no route, and nobody deleted it"));
         }
     }

@@ -1,7 +1,10 @@
 //! Nothing is started that is not missing, and nothing twice.
 
-use dinp_common::instance::{Instance, InstanceId, Want};
-use dinp_common::name::NodeName;
+use std::collections::BTreeSet;
+
+use dinp_common::deploy::{Deploy, DeployNo, DeployPhase, Strategy};
+use dinp_common::instance::{Instance, InstanceId, Seen, Want};
+use dinp_common::name::{AppName, NodeName};
 use dinp_common::plan::Change;
 
 use super::{LAG, World};
@@ -11,6 +14,17 @@ use crate::sim::server::PassData;
 
 /// How long after its record an instance may have no container yet and still be on its way.
 const ON_ITS_WAY: Ms = 5 * SECOND;
+/// Passes that may take back within so long what was started within so long; a deploy that ends does so once.
+const TAKEN_BACK_MOST: u32 = 5;
+const TAKEN_BACK_WITHIN: Ms = 30 * SECOND;
+
+/// Passes that have taken back what had just been started of an app, under one deploy or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TakenBack {
+    deploy: Option<DeployNo>,
+    since: Ms,
+    passes: u32,
+}
 
 impl World {
     /// No instance is started while as many as are wanted serve steadily on nodes that nothing ails.
@@ -19,18 +33,15 @@ impl World {
         let patience = lost_after + LAG;
         // Until each node has had its time under this leader, the leader waits for it.
         let unheard = self.watch.led.get(&s).is_some_and(|led| led + lost_after > self.k.now);
-        for change in changes {
-            let Change::Place { instance: new, .. } = change else { continue };
+        for new in placed(changes) {
             let Some(app) = data.desired.app(&new.app).filter(|app| app.live.is_some()) else { continue };
             if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
                 continue;
             }
             let steady = self.store.tables.instances_of(&app.name).filter(|other| {
                 let n = names::number(other.node.as_str());
-                let heard = self.servers[s].hears(n) || unheard;
                 other.want == Want::Run
                     && (Some(other.release), other.generation) == (app.live, app.generation)
-                    && heard
                     && !is_leaving(&other.node, data)
                     && self.serves_steadily(&other.id, &other.node, patience)
                     && self.node_is_heard(n, s, if unheard { 0 } else { patience })
@@ -47,8 +58,7 @@ impl World {
     pub(super) fn nothing_is_started_twice(&mut self, s: usize, changes: &[Change], data: &PassData) {
         let moved =
             |id: &InstanceId| changes.iter().any(|change| matches!(change, Change::Move { instance, .. } if instance == id));
-        for change in changes {
-            let Change::Place { instance: new, .. } = change else { continue };
+        for new in placed(changes) {
             if self.watch.placed.contains_key(&new.id) {
                 let what = format!("{} was placed before, and is placed again for {}", new.id, new.app);
                 return self.broken("5 (an instance is placed once)", what);
@@ -65,11 +75,63 @@ impl World {
         }
     }
 
+    /// A rolling deploy has no more instances at once than its app's pace lets it, or a drain.
+    pub(super) fn pace_is_kept(&mut self, s: usize, changes: &[Change], data: &PassData) {
+        let moved =
+            |id: &InstanceId| changes.iter().any(|change| matches!(change, Change::Move { instance, .. } if instance == id));
+        for app in &data.desired.apps {
+            let rolls = |deploy: &&Deploy| deploy.phase == DeployPhase::Rollout && deploy.strategy == Strategy::Rolling;
+            let Some(deploy) = data.desired.deploy(&app.name).filter(rolls) else { continue };
+            let placed: Vec<&Instance> = placed(changes).filter(|new| new.app == app.name).collect();
+            // What stands in for a lost one of the live release may be too much for a while.
+            if !placed.iter().any(|new| (Some(new.release), new.generation) == (deploy.to, deploy.generation)) {
+                continue;
+            }
+            let sound = data.desired.instances_of(&app.name).filter(|other| !moved(&other.id) && self.is_sound(other, s)).count();
+            let policy = &self.k.setting.policy;
+            let more = policy.surge(app.pace, app.instances).max(policy.drain_at_once(app.instances));
+            if sound + placed.len() > (app.instances + more) as usize {
+                let (name, new) = (&app.name, placed.len());
+                let what = format!("{new} of {name} are started beside {sound}, {} and {more} more are allowed", app.instances);
+                return self.broken("2 (no more at once than its pace lets)", what);
+            }
+        }
+    }
+
+    /// What only starts is not taken back again and again, with nothing new that asks for it.
+    pub(super) fn starts_are_meant(&mut self, changes: &[Change], data: &PassData) {
+        let now = self.k.now;
+        let taken_back = |instance: &Instance| {
+            let seen = data.report(&instance.id, &instance.node).map(|report| &report.seen);
+            let ended = matches!(seen, Some(Seen::Exited { .. } | Seen::Failed { .. } | Seen::Gone));
+            let just = self.watch.placed.get(&instance.id).is_some_and(|placed| placed.at + TAKEN_BACK_WITHIN > now);
+            instance.want == Want::Run && !instance.proven && !ended && just
+        };
+        let moved = changes.iter().filter_map(|change| match change {
+            Change::Move { instance, .. } => data.desired.instances.iter().find(|other| other.id == *instance),
+            _ => None,
+        });
+        let apps: BTreeSet<AppName> =
+            moved.filter(|instance| taken_back(instance)).map(|instance| instance.app.clone()).collect();
+        for app in apps {
+            let deploy = data.desired.deploy(&app).map(|deploy| deploy.number);
+            let fresh = TakenBack { deploy, since: now, passes: 0 };
+            let known = self.watch.taken_back.get(&app).copied();
+            let known = known.filter(|known| known.deploy == deploy && known.since + TAKEN_BACK_WITHIN > now).unwrap_or(fresh);
+            let passes = known.passes + 1;
+            self.watch.taken_back.insert(app.clone(), TakenBack { passes, ..known });
+            if passes > TAKEN_BACK_MOST {
+                let what = format!("{passes} passes in a row have taken back what had just been started of {app}");
+                return self.broken("rest (what is started is meant)", what);
+            }
+        }
+    }
+
     /// It is to run, nobody can think it ended or lost, and it serves if it ever did.
     fn is_sound(&self, other: &Instance, s: usize) -> bool {
         let patience = self.k.setting.policy.lost_after_ms + LAG;
         let n = names::number(other.node.as_str());
-        if other.want != Want::Run || !self.servers[s].hears(n) || !self.node_is_well(n, s, patience) {
+        if other.want != Want::Run || !self.node_is_well(n, s, patience) {
             return false;
         }
         if other.proven {
@@ -79,6 +141,13 @@ impl World {
         // One that ends, or cannot be made, is soon taken back.
         placed && self.vessel(&other.id, &other.node).is_none_or(|found| found.run == 0 || found.runs())
     }
+}
+
+fn placed(changes: &[Change]) -> impl Iterator<Item = &Instance> {
+    changes.iter().filter_map(|change| match change {
+        Change::Place { instance, .. } => Some(instance),
+        _ => None,
+    })
 }
 
 fn is_leaving(node: &NodeName, data: &PassData) -> bool {

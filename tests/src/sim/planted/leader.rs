@@ -93,6 +93,7 @@ impl World {
                 desired.releases.values_mut().for_each(|release| release.spec.placement = Default::default());
             }
             Planted::CordonIgnored => desired.nodes.iter_mut().for_each(|node| node.cordoned = false),
+            Planted::PaceIgnored => desired.apps.iter_mut().for_each(|app| app.pace = Default::default()),
             Planted::PauseIgnored => desired.deploys.iter_mut().for_each(|deploy| deploy.paused = None),
             Planted::DockerErrorIsLoss => {
                 let silent = observed.nodes.values_mut().filter(|node| node.facts.docker.is_err());
@@ -179,6 +180,13 @@ impl World {
                 changes.extend(all.into_iter().map(|instance| Change::Forget { instance: instance.id.clone() }));
             }
             Some(Planted::ExcessAtRandom) => self.excess_at_random(desired, changes),
+            Some(Planted::StartsTakenBack) => {
+                let starts = |one: &&Instance| {
+                    !one.proven && one.want == Want::Run && desired.deploy(&one.app).is_some() && !is_decided(changes, &one.id)
+                };
+                let all: Vec<_> = desired.instances.iter().filter(starts).map(|one| leaves(one, Want::Stop)).collect();
+                changes.extend(all);
+            }
             Some(Planted::ForgottenEarly) => {
                 let gone = |instance: &&dinp_common::instance::Instance| {
                     let report = observed.nodes.get(&instance.node).and_then(|node| node.instances.get(&instance.id));

@@ -1,8 +1,10 @@
 //! What people ask for, by the rules of `store/src/intent.rs`.
 
+use dinp_common::api::Settings;
 use dinp_common::app::App;
 use dinp_common::deploy::{Deploy, DeployKind, DeployNo, DeployPhase, DeployState, Strategy, Wanted};
 use dinp_common::name::AppName;
+use dinp_common::pace::Pace;
 use dinp_common::release::{Release, ReleaseNo, RunSpec};
 
 use super::Store;
@@ -19,6 +21,8 @@ pub enum Wish {
         strategy: Strategy,
         /// It is built first.
         built: bool,
+        /// How the app is replaced from now on, where it says something.
+        pace: Pace,
     },
     Scale(u32),
     Restart,
@@ -39,6 +43,15 @@ impl Wish {
             Self::Stop => DeployKind::Stop,
             Self::Start => DeployKind::Start,
             Self::Delete => DeployKind::Delete,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        match self {
+            Self::Release { pace: Pace { max_surge, max_unavailable }, .. } => {
+                Settings { max_surge: *max_surge, max_unavailable: *max_unavailable, ..Settings::default() }
+            }
+            Self::Scale(_) | Self::Restart | Self::Rollback(_) | Self::Stop | Self::Start | Self::Delete => Settings::default(),
         }
     }
 }
@@ -74,7 +87,7 @@ impl Store {
             to,
             generation,
             build,
-            settings: Default::default(),
+            settings: wish.settings(),
             spent_ms: 0,
             deadline_ms,
             failed_starts: 0,
@@ -119,6 +132,7 @@ impl Store {
         }
         let before = known.then_some(Wanted { instances: app.instances, stopped: app.stopped });
         app.revision += 1;
+        app.pace = app.pace.with(wish.settings().pace());
         match wish {
             Wish::Release { instances, .. } => (app.instances, app.stopped) = (*instances, false),
             Wish::Scale(instances) => app.instances = *instances,
