@@ -19,7 +19,7 @@ text_newtype!(
 
 impl Digest {
     pub fn from_sha256(hash: [u8; 32]) -> Self {
-        Self(format!("sha256:{}", hex::encode(hash)))
+        Self(format!("sha256:{}", hex::encode(hash)).into())
     }
 
     /// The first twelve digits, as Docker prints them.

@@ -36,16 +36,17 @@ fn dns_label(what: &str, text: &str) -> Result<(), InvalidName> {
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
+        // A copy shares the text.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
         #[schema(value_type = String)]
-        pub struct $name(String);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             pub fn parse(text: &str) -> Result<Self, InvalidName> {
                 let check: fn(&str) -> Result<(), InvalidName> = $check;
                 check(text)?;
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -59,7 +60,7 @@ macro_rules! text_newtype {
         }
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
         impl std::str::FromStr for $name {
@@ -154,7 +155,7 @@ pub const PLATFORM_ENV: &[&str] = &["PORT", "APP_NAME", "INSTANCE_ID", "INSTANCE
 impl TeamName {
     /// The one team there is until teams arrive.
     pub fn default_team() -> Self {
-        Self("default".to_owned())
+        Self("default".into())
     }
 }
 

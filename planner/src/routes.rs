@@ -17,15 +17,16 @@ pub fn routes(desired: &Desired, observed: &Observed, domain: &Host, leading_ms:
     let mut table = RouteTable::new();
     let standings = Standings::new(desired, observed, leading_ms, policy);
     let braked = standings.mass_loss(policy);
-    for app in desired.apps.iter().filter(|app| !app.deleted) {
+    // Of the apps that are well in one walk over the records: app by app, they lie far from each other.
+    let mut serving: Vec<Vec<Endpoint>> = vec![Vec::new(); desired.apps.len()];
+    for (app, instance) in standings.well() {
+        serving[app].extend(endpoint(instance));
+    }
+    for (app, serving) in desired.apps.iter().zip(serving).filter(|(app, _)| !app.deleted) {
         let Ok(host) = Host::parse(&format!("{}.{domain}", app.name)) else {
             continue; // Only a domain longer than DNS allows gets here; the server refuses it at its start.
         };
-        let endpoints = if standings.is_well(&app.name) {
-            standings.instances_of(&app.name).filter_map(endpoint).collect()
-        } else {
-            endpoints(&standings, app, braked)
-        };
+        let endpoints = if standings.is_well(&app.name) { serving } else { endpoints(&standings, app, braked) };
         let state = if app.stopped { RouteState::Stopped } else { RouteState::Serving };
         let tunnel_grace_ms = policy.tunnel_grace_ms();
         table.insert(host.clone(), Route { host, app: app.name.clone(), state, endpoints, tunnel_grace_ms });

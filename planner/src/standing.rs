@@ -16,8 +16,40 @@ use crate::policy::Policy;
 use crate::reported::{Healthy, healthy_at};
 use crate::steadiness::{Unsteady, is_just_back, unsteady};
 
-/// Numbers by name. The keys are the texts themselves: a step less to memory for each name that is looked up.
-type ByName<'a> = HashMap<&'a str, u32, BuildHasherDefault<Mix>>;
+/// Numbers by name, in the order in which the names are told. Of names that share their text, as those that a store has
+/// read, only the place in memory is looked at: there are far more of them than a cache holds.
+#[derive(Debug, Default)]
+struct Numbers<'a> {
+    by_place: HashMap<usize, u32, BuildHasherDefault<Mix>>,
+    by_text: HashMap<&'a str, u32, BuildHasherDefault<Mix>>,
+    next: u32,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut numbers = Self::default();
+        names.for_each(|name| numbers.add(name));
+        numbers
+    }
+
+    fn add(&mut self, name: &'a str) {
+        self.by_place.insert(name.as_ptr().addr(), self.next);
+        self.by_text.insert(name, self.next);
+        self.next += 1;
+    }
+
+    fn get(&self, name: &str) -> Option<u32> {
+        self.by_place.get(&name.as_ptr().addr()).or_else(|| self.by_text.get(name)).copied()
+    }
+
+    /// The name's number, a new one if it has none yet.
+    fn number(&mut self, name: &'a str) -> u32 {
+        self.get(name).unwrap_or_else(|| {
+            self.add(name);
+            self.next - 1
+        })
+    }
+}
 
 /// A node as this pass sees it.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +104,7 @@ pub(crate) struct Standings<'a> {
     /// Instances app by app, and where each app's end.
     by_app: Vec<u32>,
     ends: Vec<u32>,
-    apps: ByName<'a>,
+    apps: Numbers<'a>,
     /// By the app's number: all that it wants is there, and all that is there is well.
     well: Vec<bool>,
 }
@@ -126,22 +158,19 @@ impl<'a> Standings<'a> {
         let mut nodes: Vec<NodeRow<'a>> = desired.nodes.iter().map(|node| row(&node.name)).collect();
         nodes.sort_by_key(|node| node.name);
         let recorded = nodes.len();
-        let mut node_at: ByName<'a> = nodes.iter().zip(0..).map(|(node, at)| (node.name.as_str(), at)).collect();
-        let mut apps: ByName<'a> = desired.apps.iter().zip(0..).map(|(app, at)| (app.name.as_str(), at)).collect();
+        let mut names = Numbers::of(nodes.iter().map(|node| node.name.as_str()));
+        let mut apps = Numbers::of(desired.apps.iter().map(|app| app.name.as_str()));
         let wants = wants(desired);
-        let mut by_app = Places(vec![0; apps.len()]);
+        let mut by_app = Places(vec![0; wants.len()]);
         let mut kept = vec![Healthy::default(); nodes.len()];
         let mut rows: Vec<Row> = Vec::with_capacity(desired.instances.len());
         for instance in &desired.instances {
-            let app = apps.get(instance.app.as_str()).copied().unwrap_or_else(|| {
-                let number = apps.len() as u32;
-                *apps.entry(instance.app.as_str()).or_insert(number)
-            });
-            let node = node_at.get(instance.node.as_str()).copied().unwrap_or_else(|| {
+            let app = apps.number(instance.app.as_str());
+            let node = names.number(instance.node.as_str());
+            if node as usize == nodes.len() {
                 nodes.push(row(&instance.node));
                 kept.push(Healthy::default());
-                *node_at.entry(instance.node.as_str()).or_insert(nodes.len() as u32 - 1)
-            });
+            }
             by_app.count(app);
             if let Some(address) = instance.address {
                 kept[node as usize].add(&instance.id, address);
@@ -158,7 +187,7 @@ impl<'a> Standings<'a> {
     }
 
     fn places(&self, app: &AppName) -> &[u32] {
-        let Some(number) = self.apps.get(app.as_str()).map(|number| *number as usize) else { return &[] };
+        let Some(number) = self.apps.get(app.as_str()).map(|number| number as usize) else { return &[] };
         let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.by_app[from as usize..self.ends[number] as usize]
     }
@@ -193,7 +222,13 @@ impl<'a> Standings<'a> {
 
     /// All that the app wants runs, is of its live release, and is healthy in a fresh report.
     pub fn is_well(&self, app: &AppName) -> bool {
-        self.apps.get(app.as_str()).is_some_and(|number| self.well.get(*number as usize) == Some(&true))
+        self.apps.get(app.as_str()).is_some_and(|number| self.well.get(number as usize) == Some(&true))
+    }
+
+    /// The instances of all apps that are well, each with its app's place among the recorded ones; as the records lie.
+    pub fn well(&self) -> impl Iterator<Item = (usize, &'a Instance)> {
+        let all = self.rows.iter().map(|row| row.app as usize).zip(self.instances);
+        all.filter(|(app, _)| self.well.get(*app) == Some(&true))
     }
 
     /// Every instance whose container may still be there, with its node's number; app by app.
@@ -240,4 +275,20 @@ fn well(desired: &Desired, wants: &[Wants], rows: &[Row], nodes: &[NodeRow<'_>],
     let counts = wants.iter().zip(counts);
     let is_well = |(app, (wants, counts)): (&App, (&Wants, _))| wants.is_some() && counts == (app.instances, app.instances);
     desired.apps.iter().zip(counts).map(is_well).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_number_wherever_its_text_lies() {
+        let [one, two, three] = ["one", "two", "three"].map(|name| NodeName::parse(name).expect("name"));
+        let mut numbers = Numbers::of([one.as_str(), two.as_str()].into_iter());
+        let elsewhere = NodeName::parse("two").expect("name");
+        assert_ne!(elsewhere.as_str().as_ptr(), two.as_str().as_ptr());
+        assert_eq!([&one, &two, &elsewhere].map(|name| numbers.number(name.as_str())), [0, 1, 1]);
+        assert_eq!([&three, &one, &three].map(|name| numbers.number(name.as_str())), [2, 0, 2]);
+        assert_eq!(numbers.get("four"), None);
+    }
 }

@@ -36,6 +36,13 @@ on_both! {
         assert!(desired.instances.is_sorted_by_key(|instance| instance.id.clone()) && desired.instances.len() == 3);
         assert_eq!(desired.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
         assert_eq!((desired.routers.len(), desired.next_instance), (1, 4));
+        let lies_at = |text: &str| text.as_ptr();
+        let apps: Vec<_> = desired.apps.iter().map(|app| lies_at(app.name.as_str())).collect();
+        let nodes: Vec<_> = desired.nodes.iter().map(|node| lies_at(node.name.as_str())).collect();
+        for instance in &desired.instances {
+            let (app, node) = (lies_at(instance.app.as_str()), lies_at(instance.node.as_str()));
+            assert!(apps.contains(&app) && nodes.contains(&node), "a name is held once, however many instances have it");
+        }
     }
 
     /// DESIGN 6: a query cut off half-way made the missing apps look deleted; and one bad row is one app's trouble.

@@ -57,7 +57,7 @@ fn steady() -> (Desired, Observed) {
     // As the store reads them.
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     let release = |at| ((world::app_name(at), ReleaseNo(1)), world::release(MiB(256), Placement::default()));
-    let desired = Desired {
+    let mut desired = Desired {
         releases: (0..APPS).map(release).collect(),
         next_instance: instances.len() as u64,
         apps,
@@ -66,6 +66,7 @@ fn steady() -> (Desired, Observed) {
         routers: vec![RouterId::parse("r1").expect("a router")],
         ..Desired::default()
     };
+    desired.share_names();
     // A store reads records in this order and a server copies what it saw for each pass: so they lie in memory.
     (desired.clone(), observed.clone())
 }
