@@ -106,6 +106,9 @@ pub struct RouterStatus {
     pub router: RouterId,
     /// The version all its cores route by; `None` before the first.
     pub confirmed: Option<TableVersion>,
+    /// Who published it: where a database has lost its last commits, two leaders may have the same epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
     /// Requests and tunnels in flight, per instance; only those above zero.
     pub in_flight: BTreeMap<InstanceId, u32>,
 }

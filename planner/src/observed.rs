@@ -38,6 +38,8 @@ pub struct NodeSeen {
 pub struct RouterSeen {
     pub silent_ms: u64,
     pub confirmed: Option<TableVersion>,
+    /// Who published what is confirmed; `None` where the router does not say.
+    pub holder: Option<String>,
     pub in_flight: BTreeMap<InstanceId, u32>,
 }
 

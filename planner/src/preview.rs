@@ -347,7 +347,7 @@ impl<'a> Rehearsal<'a> {
         let changed = self.publisher.publish(&table).is_some();
         let confirmed = Some(self.publisher.at());
         for router in &self.desired.routers {
-            let seen = RouterSeen { silent_ms: 0, confirmed, in_flight: BTreeMap::new() };
+            let seen = RouterSeen { silent_ms: 0, confirmed, holder: None, in_flight: BTreeMap::new() };
             self.observed.routers.insert(router.clone(), seen);
         }
         changed

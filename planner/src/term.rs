@@ -9,12 +9,12 @@ use dinp_common::fence::Fence;
 use dinp_common::instance::InstanceId;
 use dinp_common::name::{Host, NodeName};
 use dinp_common::plan::{Change, Desired};
-use dinp_common::route::RouteUpdate;
+use dinp_common::route::{RouteUpdate, TableVersion};
 use dinp_common::wire::{ASSIGN_EVERY_MS, Assignments};
 
 use crate::apply::apply;
 use crate::assign;
-use crate::observed::Observed;
+use crate::observed::{Observed, RouterSeen};
 use crate::plan::{Input, Plan, plan};
 use crate::policy::Policy;
 use crate::refused;
@@ -101,11 +101,15 @@ impl Term {
         &self.publisher
     }
 
-    /// A router that has confirmed what this leader never published follows another one and refuses ours, so it confirms
-    /// nothing here. Answers the highest epoch of such a router, which this leader has to go above.
+    /// A router that has confirmed what this leader never published, be it of the same epoch and version, follows another one
+    /// and refuses ours, so it confirms nothing here. Answers the highest epoch of such a router, which this leader has to go above.
     pub fn disown(&self, observed: &mut Observed) -> Option<u64> {
         let ours = self.publisher.at();
-        let foreign = observed.routers.values_mut().filter(|seen| seen.confirmed.is_some_and(|at| at > ours));
+        let is_foreign = |seen: &RouterSeen, at: TableVersion| {
+            let by_another = seen.holder.as_ref().is_some_and(|holder| *holder != self.fence.holder);
+            at > ours || (at.epoch == ours.epoch && by_another)
+        };
+        let foreign = observed.routers.values_mut().filter(|seen| seen.confirmed.is_some_and(|at| is_foreign(seen, at)));
         foreign.filter_map(|seen| seen.confirmed.take()).map(|at| at.epoch).max()
     }
 

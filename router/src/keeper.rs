@@ -181,12 +181,13 @@ impl Keeper {
     }
 
     fn confirm(&self) {
-        let Some(at) = self.applier.at() else { return };
+        let Some(cert) = self.applier.cert() else { return };
+        let at = cert.at();
         metrics::gauge!("dinp_router_table_epoch").set(at.epoch as f64);
         metrics::gauge!("dinp_router_table_version").set(at.version as f64);
         metrics::gauge!("dinp_router_routes").set(self.applier.table().map_or(0, |table| table.len()) as f64);
         self.readiness.ready("table");
-        self.reporter.confirm(at);
+        self.reporter.confirm(cert);
         tracing::debug!(?at, "confirmed");
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dinp_common::name::RouterId;
-use dinp_common::route::{RouterStatus, TableVersion};
+use dinp_common::route::{RouterStatus, TableCert, TableVersion};
 use dinp_daemon::Nudge;
 
 use crate::flights::Flights;
@@ -20,6 +20,8 @@ pub struct Reporter {
 #[derive(Debug, Default)]
 struct Facts {
     confirmed: Option<TableVersion>,
+    /// Who published it.
+    holder: Option<String>,
     /// Processes of this router that were replaced and still have something in flight, by the order they were.
     predecessors: BTreeMap<u64, RouterStatus>,
     next: u64,
@@ -34,8 +36,10 @@ impl Reporter {
         &self.id
     }
 
-    pub fn confirm(&self, at: TableVersion) {
-        self.facts().confirmed = Some(at);
+    pub fn confirm(&self, cert: &TableCert) {
+        let mut facts = self.facts();
+        (facts.confirmed, facts.holder) = (Some(cert.at()), Some(cert.fence.holder.clone()));
+        drop(facts);
         self.changed.nudge();
     }
 
@@ -51,11 +55,11 @@ impl Reporter {
     /// The status of the whole router. What is confirmed is read before what is in flight: a request that is missing
     /// from the count then certainly did not begin by an older table.
     pub fn status(&self) -> RouterStatus {
-        let (confirmed, predecessors) = {
+        let (confirmed, holder, predecessors) = {
             let facts = self.facts();
-            (facts.confirmed, facts.predecessors.values().cloned().collect::<Vec<_>>())
+            (facts.confirmed, facts.holder.clone(), facts.predecessors.values().cloned().collect::<Vec<_>>())
         };
-        let own = RouterStatus { router: self.id.clone(), confirmed, in_flight: self.flights.in_flight() };
+        let own = RouterStatus { router: self.id.clone(), confirmed, holder, in_flight: self.flights.in_flight() };
         predecessors.iter().fold(own, merged)
     }
 
@@ -110,12 +114,15 @@ fn merged(ours: RouterStatus, theirs: &RouterStatus) -> RouterStatus {
         let sum = in_flight.entry(instance.clone()).or_default();
         *sum = sum.saturating_add(*count);
     }
-    RouterStatus { router: ours.router, confirmed: ours.confirmed.min(theirs.confirmed), in_flight }
+    let (confirmed, holder) = (ours.confirmed, ours.holder).min((theirs.confirmed, theirs.holder.clone()));
+    RouterStatus { router: ours.router, confirmed, holder, in_flight }
 }
 
 #[cfg(test)]
 mod tests {
+    use dinp_common::fence::Fence;
     use dinp_common::instance::InstanceId;
+    use dinp_common::name::ClusterId;
 
     use super::*;
 
@@ -123,6 +130,7 @@ mod tests {
         RouterStatus {
             router: RouterId::parse("r1").expect("id"),
             confirmed: version.map(|version| TableVersion { epoch: 1, version }),
+            holder: version.map(|_| "a".to_owned()),
             in_flight: in_flight.iter().map(|(n, count)| (InstanceId::from_sequence(*n), *count)).collect(),
         }
     }
@@ -143,7 +151,8 @@ mod tests {
     fn a_predecessor_counts_until_it_is_gone() {
         let flights = Arc::new(Flights::new(Nudge::default()));
         let reporter = Arc::new(Reporter::new(RouterId::parse("r1").expect("id"), flights, Nudge::default()));
-        reporter.confirm(TableVersion { epoch: 1, version: 7 });
+        let fence = Fence { cluster: ClusterId::parse("c1").expect("cluster"), epoch: 1, holder: "a".to_owned() };
+        reporter.confirm(&TableCert { fence, version: 7, count: 0, hash: String::new() });
         let old = reporter.predecessor(status(Some(6), &[(1, 1)]));
         assert_eq!(reporter.status(), status(Some(6), &[(1, 1)]));
         old.update(status(Some(7), &[(1, 1)]));

@@ -22,6 +22,7 @@ impl Routers {
         let view = |(heard, status): &(Instant, RouterStatus)| RouterSeen {
             silent_ms: now.saturating_duration_since(*heard).as_millis() as u64,
             confirmed: status.confirmed,
+            holder: status.holder.clone(),
             in_flight: status.in_flight.clone(),
         };
         self.map().iter().map(|(router, seen)| (router.clone(), view(seen))).collect()

@@ -125,9 +125,16 @@ async fn a_router_of_another_history_confirms_nothing_and_is_outdone() {
     let mut leader = Leader::new().await;
     leader.lead().await;
     leader.pass().await;
-    for ahead in [TableVersion { epoch: leader.at().epoch, version: 57 }, TableVersion { epoch: 9, version: 1 }] {
+    type Confirmed = (TableVersion, Option<String>);
+    let foreign: [fn(TableVersion) -> Confirmed; 3] = [
+        |ours| (TableVersion { version: 57, ..ours }, None),
+        |ours| (ours, Some("another".to_owned())),
+        |_| (TableVersion { epoch: 9, version: 1 }, None),
+    ];
+    for foreign in foreign {
+        let (ahead, holder) = foreign(leader.at());
         let router = RouterId::parse("r1").expect("a router");
-        let status = RouterStatus { router: router.clone(), confirmed: Some(ahead), in_flight: BTreeMap::new() };
+        let status = RouterStatus { router: router.clone(), confirmed: Some(ahead), holder, in_flight: BTreeMap::new() };
         leader.reconciler.cluster.router_status(status, Instant::now());
         let mut observed = leader.reconciler.cluster.observed(Instant::now());
         let seen = leader.reconciler.term.as_ref().expect("a term").disown(&mut observed);

@@ -37,6 +37,8 @@ pub struct Router {
     pub disk: Option<Rc<RouteUpdate>>,
     pub disk_full: bool,
     pub confirmed: Option<TableVersion>,
+    /// Who published it.
+    pub holder: Option<String>,
     unkept: bool,
     pub in_flight: BTreeMap<InstanceId, u32>,
     report: u64,
@@ -58,6 +60,7 @@ impl Router {
             disk: None,
             disk_full: false,
             confirmed: None,
+            holder: None,
             unkept: false,
             in_flight: BTreeMap::new(),
             report: 0,
@@ -233,6 +236,7 @@ impl World {
     fn confirm(&mut self, r: usize) {
         let router = &mut self.routers[r];
         router.confirmed = router.applier.at();
+        router.holder = router.applier.cert().map(|cert| cert.fence.holder.clone());
         if let Some(at) = self.routers[r].confirmed {
             self.watch_confirmed(r, at);
         }
@@ -253,8 +257,8 @@ impl World {
             return;
         }
         let router = &self.routers[r];
-        let confirmed = router.confirmed;
-        let status = RouterStatus { router: router.id.clone(), confirmed, in_flight: router.in_flight.clone() };
+        let (confirmed, holder) = (router.confirmed, router.holder.clone());
+        let status = RouterStatus { router: router.id.clone(), confirmed, holder, in_flight: router.in_flight.clone() };
         self.redis.statuses.insert(status.router.clone(), (status.clone(), self.k.now));
         for s in 0..self.servers.len() {
             if self.servers[s].up {

@@ -116,7 +116,8 @@ impl Server {
             self.reports.iter().map(|(node, (heard, reports))| (node.clone(), reports.seen(clock.saturating_sub(*heard))));
         let routers = self.routers.iter().map(|(router, (heard, status))| {
             let silent_ms = clock.saturating_sub(*heard);
-            (router.clone(), RouterSeen { silent_ms, confirmed: status.confirmed, in_flight: status.in_flight.clone() })
+            let RouterStatus { confirmed, holder, in_flight, .. } = status.clone();
+            (router.clone(), RouterSeen { silent_ms, confirmed, holder, in_flight })
         });
         Observed { nodes: nodes.collect(), routers: routers.collect() }
     }

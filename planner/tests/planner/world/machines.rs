@@ -102,7 +102,8 @@ impl World {
             });
         }
         for router in self.routers.values_mut().filter(|router| router.silent_ms.is_none()) {
-            router.last = Some(RouterSeen { silent_ms: 0, confirmed: router.confirmed, in_flight: router.in_flight.clone() });
+            router.last =
+                Some(RouterSeen { silent_ms: 0, confirmed: router.confirmed, holder: None, in_flight: router.in_flight.clone() });
         }
     }
 

@@ -89,7 +89,8 @@ pub fn measure(asked: &Asked) -> [Row; 2] {
             decided_in.add(took);
             whole.add(all);
         }
-        let seen = RouterSeen { silent_ms: 0, confirmed: Some(term.publisher().at()), in_flight: Default::default() };
+        let seen =
+            RouterSeen { silent_ms: 0, confirmed: Some(term.publisher().at()), holder: None, in_flight: Default::default() };
         observed.routers.insert(router.clone(), seen);
     }
     let row = |figure, samples: &Samples| Row {
