@@ -6,7 +6,7 @@ use crate::files;
 
 /// Connections of one listener that are open at once; who comes later waits in the kernel's queue until one ends. An agent
 /// holds one, and so does whoever follows a log or a deploy: room for some thousand nodes and their people. An idle one
-/// costs some 20 KiB.
+/// costs some 15 KiB.
 const CONNECTIONS: usize = 4_096;
 /// The same of an admin address, which a few scrapers and probes know.
 const ADMIN_CONNECTIONS: usize = 64;

@@ -284,13 +284,19 @@ async fn ends_in_its_time(scene: Scene) {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_before_the_end() {
-    let scene = Scene::start(bounds()).await;
+async fn a_request_under_way_is_answered_before_the_end_which_waits_for_nothing_else() {
+    let scene = Scene::start(Bounds { head: SOON, ..bounds() }).await;
     let mut client = scene.asked().await;
+    let mut idle = scene.ask("/now").await;
+    let address = idle.local_addr().expect("its address").to_string();
+    until(&mut idle, &address).await;
+    let begun = Instant::now();
     scene.shutdown.cancel();
     scene.told.answer.notify_one();
     let answer = rest(&mut client).await;
     assert!(answer.ends_with("done"), "{answer}");
+    assert_eq!(rest(&mut idle).await, "");
     scene.served.await.expect("runs");
+    assert!(begun.elapsed() < ENDS_WITHIN, "{:?}", begun.elapsed());
     TcpStream::connect(scene.address).await.expect_err("nobody is accepted any more");
 }
