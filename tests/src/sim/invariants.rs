@@ -2,6 +2,7 @@
 //!
 //! Each check looks only at what the step touched. The first broken promise ends the run.
 
+mod balance;
 mod decisions;
 mod engine;
 mod lease;

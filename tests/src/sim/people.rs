@@ -16,7 +16,7 @@ use super::docker::Behaviour;
 use super::event::Event;
 use super::kernel::{Ms, SECOND};
 use super::names;
-use super::setting::LARGEST_MIB;
+use super::setting::{Balance, LARGEST_MIB};
 use super::store::hold::Hold;
 use super::store::wishes::Wish;
 use super::world::World;
@@ -37,6 +37,7 @@ impl World {
         if self.store.down || self.store.hung {
             return;
         }
+        self.balance();
         match self.k.rng.u32(..1000) {
             _ if first => self.wish(self.store.tables.apps.len()),
             ..60 => self.use_node(),
@@ -55,6 +56,15 @@ impl World {
         let wanted = [NodeUse::Open, NodeUse::Open, NodeUse::Cordoned, NodeUse::Draining][self.k.rng.usize(..4)];
         crate::say!(self.k, "people", "{node} is {wanted:?}");
         self.store.node_use(&node, wanted);
+    }
+
+    fn balance(&mut self) {
+        let Some(asked) = self.k.setting.draw_balance(self.k.now) else { return };
+        let done = match asked {
+            Balance::Begin => self.store.rebalance_begin(),
+            Balance::Cancel => self.store.rebalance_cancel(),
+        };
+        crate::say!(self.k, "people", "rebalance: {asked:?}, done {done}");
     }
 
     fn hold(&mut self) {

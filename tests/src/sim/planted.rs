@@ -122,6 +122,12 @@ planted! {
     ExcessAtRandom = "section 6",
     /// What a deploy starts is too much in the very next pass.
     StartsTakenBack = "rest (what is started",
+    /// What is to move leaves as soon as its successor is placed.
+    MovedBeforeProven = "1, 2",
+    /// A move that changes nothing is as good as any other.
+    MovesForNothing = "balance (a move helps|rest",
+    /// A leader does not record what it moves.
+    MovesForgotten = "balance|5|rest|4, 9",
     /// What is gone is never forgotten.
     NeverForgotten = "rest",
 }

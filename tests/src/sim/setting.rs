@@ -1,6 +1,7 @@
 //! What a seed draws before its run begins: how large the world is, how bad, and by which numbers it is run.
 
 mod asks;
+mod balance;
 mod pace;
 mod policy;
 
@@ -8,6 +9,7 @@ use dinp_common::size::MiB;
 use dinp_planner::policy::Policy;
 
 pub use asks::{Asks, LARGEST_MIB, meets};
+pub use balance::Balance;
 
 use super::kernel::{MINUTE, Ms};
 
@@ -91,7 +93,7 @@ impl Setting {
             cpus: *pick(&mut rng, &[2, 4]),
             addresses: *pick(&mut rng, &[8, 40, 200]),
             asks,
-            policy: policy::draw(&mut rng),
+            policy: balance::with(policy::draw(&mut rng), seed),
             net: net(&mut rng, quiet),
             faults: faults(&mut rng, quiet),
             wish_every: if large { rng.u64(2_000..=6_000) } else { rng.u64(10_000..=90_000) },

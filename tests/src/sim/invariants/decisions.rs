@@ -43,6 +43,7 @@ impl World {
         self.pace_is_kept(s, changes, data);
         self.starts_are_meant(changes, data);
         self.weakest_go_first(s, changes, data);
+        self.moves_help(changes, data);
         self.reasons_are_given(changes);
     }
 

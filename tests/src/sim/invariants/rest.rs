@@ -45,6 +45,9 @@ impl World {
         if let Some(deploy) = self.store.tables.deploys.first() {
             return Some(format!("deploy {} of {} runs", deploy.number, deploy.app));
         }
+        if let Some(rebalance) = self.store.tables.rebalancing() {
+            return Some(format!("a rebalance goes on: {rebalance:?}"));
+        }
         for app in &self.store.tables.apps {
             if let Some(what) = self.app_left(app) {
                 return Some(what);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use dinp_common::deploy::{Deploy, DeployNo, DeployPhase, Strategy};
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
-use dinp_common::name::{AppName, NodeName};
+use dinp_common::name::AppName;
 use dinp_common::plan::Change;
 
-use super::{LAG, World};
+use super::{LAG, World, balance};
 use crate::sim::kernel::{Ms, SECOND};
 use crate::sim::names;
 use crate::sim::server::PassData;
@@ -33,7 +33,7 @@ impl World {
         let patience = lost_after + LAG;
         // Until each node has had its time under this leader, the leader waits for it.
         let unheard = self.watch.led.get(&s).is_some_and(|led| led + lost_after > self.k.now);
-        for new in placed(changes) {
+        for new in placed(changes).filter(|new| !balance::is_successor(new, changes)) {
             let Some(app) = data.desired.app(&new.app).filter(|app| app.live.is_some()) else { continue };
             if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
                 continue;
@@ -42,7 +42,7 @@ impl World {
                 let n = names::number(other.node.as_str());
                 other.want == Want::Run
                     && (Some(other.release), other.generation) == (app.live, app.generation)
-                    && !is_leaving(&other.node, data)
+                    && !is_leaving(other, data)
                     && self.serves_steadily(&other.id, &other.node, patience)
                     && self.node_is_heard(n, s, if unheard { 0 } else { patience })
             });
@@ -58,7 +58,7 @@ impl World {
     pub(super) fn nothing_is_started_twice(&mut self, s: usize, changes: &[Change], data: &PassData) {
         let moved =
             |id: &InstanceId| changes.iter().any(|change| matches!(change, Change::Move { instance, .. } if instance == id));
-        for new in placed(changes) {
+        for new in placed(changes).filter(|new| !balance::is_successor(new, changes)) {
             if self.watch.placed.contains_key(&new.id) {
                 let what = format!("{} was placed before, and is placed again for {}", new.id, new.app);
                 return self.broken("5 (an instance is placed once)", what);
@@ -66,8 +66,7 @@ impl World {
             let Some(app) = data.desired.app(&new.app) else { continue };
             let is_like = |other: &&Instance| (other.release, other.generation) == (new.release, new.generation);
             let sound = self.store.tables.instances_of(&app.name).filter(is_like);
-            let sound =
-                sound.filter(|other| !moved(&other.id) && !is_leaving(&other.node, data) && self.is_sound(other, s)).count();
+            let sound = sound.filter(|other| !moved(&other.id) && !is_leaving(other, data) && self.is_sound(other, s)).count();
             if sound >= app.instances as usize {
                 let what = format!("{} of {} {} is started beside {sound} that start or serve", new.id, app.name, new.release);
                 return self.broken("5 (nothing is started twice)", what);
@@ -150,6 +149,6 @@ fn placed(changes: &[Change]) -> impl Iterator<Item = &Instance> {
     })
 }
 
-fn is_leaving(node: &NodeName, data: &PassData) -> bool {
-    data.desired.nodes.iter().any(|other| other.name == *node && other.draining)
+fn is_leaving(instance: &Instance, data: &PassData) -> bool {
+    balance::moves(&instance.id, data) || data.desired.nodes.iter().any(|other| other.name == instance.node && other.draining)
 }

@@ -28,6 +28,7 @@ impl Kernel {
         match self.planted {
             Some(Planted::NoBrake) => Policy { mass_loss_percent: 1_000, ..policy },
             Some(Planted::TimeUnbounded) => Policy { pass_most_ms: u64::MAX, ..policy },
+            Some(Planted::MovesForNothing) => Policy { rebalance_gain_percent: 0, ..policy },
             Some(Planted::HealsLate) => Policy { backoff_free_crashes: 0, backoff_first_ms: 60_000, ..policy },
             Some(Planted::ImpatientWithNodes) => Policy { suspect_after_ms: 500, lost_after_ms: 900, ..policy },
             _ => policy,
@@ -154,6 +155,8 @@ impl World {
                 let all: Vec<_> = all.filter(|old| !is_decided(changes, &old.id)).map(|old| leaves(old, Want::Drain)).collect();
                 changes.extend(all);
             }
+            Some(Planted::MovedBeforeProven) => move_at_once(desired, changes),
+            Some(Planted::MovesForgotten) => forget_moves(changes),
             Some(Planted::StopWithoutDrain) => changes.iter_mut().for_each(|change| {
                 if let Change::Move { want, .. } = change {
                     *want = Want::Stop;
@@ -264,6 +267,27 @@ impl World {
                 level.released = observed.nodes.values().flat_map(|node| node.cooling.clone()).collect();
             }
             _ => {}
+        }
+    }
+}
+
+/// Whatever is to move leaves, its successor proven or not.
+fn move_at_once(desired: &Desired, changes: &mut Vec<Change>) {
+    let moving = changes.iter().filter_map(|change| match change {
+        Change::Rebalance(state) => Some(state.under_way().map(|moving| moving.instance.clone())),
+        _ => None,
+    });
+    let moving: Vec<_> = moving.flatten().collect();
+    let old = desired.instances.iter().filter(|old| old.want == Want::Run && moving.contains(&old.id));
+    let old: Vec<_> = old.filter(|old| !is_decided(changes, &old.id)).map(|old| old.id.clone()).collect();
+    let leaves = |instance| Change::Move { instance, want: Want::Drain, reason: "planted".to_owned() };
+    changes.extend(old.into_iter().map(leaves));
+}
+
+fn forget_moves(changes: &mut [Change]) {
+    for change in changes {
+        if let Change::Rebalance(state) = change {
+            state.moves.clear();
         }
     }
 }
