@@ -2,6 +2,7 @@
 
 mod properties;
 mod refused;
+mod removed;
 mod scenarios;
 mod script;
 mod timeline;
