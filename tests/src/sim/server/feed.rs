@@ -49,7 +49,7 @@ impl World {
         let call = self.ask_redis(s, op);
         let life = self.servers[s].life;
         self.k.after(DEADLINE, Event::Server(s, life, ServerEvent::RedisLate(call)));
-        self.servers[s].pass = Pass::Publishing(Publishing { call, whole, data, desired });
+        self.servers[s].pass = Pass::Publishing(Box::new(Publishing { call, whole, data, desired }));
     }
 
     fn ask_redis(&mut self, s: usize, op: RedisOp) -> u64 {
@@ -120,12 +120,13 @@ impl World {
         self.level(s, &publishing.data, &publishing.desired);
     }
 
-    fn publish_whole(&mut self, s: usize, publishing: Publishing) {
+    fn publish_whole(&mut self, s: usize, mut publishing: Box<Publishing>) {
         let Some(full) = self.servers[s].term.as_ref().map(|term| Rc::new(term.publisher().full())) else { return };
         let call = self.ask_redis(s, RedisOp::Apply(full));
         let life = self.servers[s].life;
         self.k.after(DEADLINE, Event::Server(s, life, ServerEvent::RedisLate(call)));
-        self.servers[s].pass = Pass::Publishing(Publishing { call, whole: true, ..publishing });
+        (publishing.call, publishing.whole) = (call, true);
+        self.servers[s].pass = Pass::Publishing(publishing);
     }
 
     pub(super) fn redis_late(&mut self, s: usize, call: u64) {

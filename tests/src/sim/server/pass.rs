@@ -32,7 +32,7 @@ pub(super) enum Pass {
         call: u64,
         data: Rc<PassData>,
     },
-    Publishing(Publishing),
+    Publishing(Box<Publishing>),
 }
 
 impl World {
