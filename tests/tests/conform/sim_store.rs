@@ -21,7 +21,7 @@ use crate::given::{failure, name, node, spec};
 use crate::wishes::{draw_wish, intent_of};
 
 /// Few and long: a new database takes as long as a hundred operations.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 6;
 const OPERATIONS: usize = 250;
 const HOLDERS: [&str; 3] = ["a", "b", "c"];
 const DEADLINE_MS: u64 = 60_000;
