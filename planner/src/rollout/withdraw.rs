@@ -41,6 +41,8 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     }
     let floor = target.floor as usize;
     let starts = |member: &Member<'_>| matches!(member.bucket, Bucket::Starting { .. });
+    // While the brake holds, what is on a lost node may serve, and is routed to.
+    let may_serve = |member: &Member<'_>| member.bucket.serves() || member.bucket == Bucket::Lost;
     let keeps = |member: &Member<'_>| of_live(member) || member.bucket.serves();
     let proven = new.iter().filter(|member| takes_traffic(pass, member)).count();
     // What starts of the live release stands in for a lost one (`advance::keep_strength`). It is not too much while it is
@@ -48,7 +50,7 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
     let mut kept = proven + old.iter().filter(|member| keeps(member)).count();
     let mut shown = proven + old.iter().filter(|member| !starts(member)).count();
     let rank = |member: &Member<'_>| {
-        let serves = (takes_traffic(pass, member), member.bucket.serves());
+        let serves = (takes_traffic(pass, member), may_serve(member));
         // Of those that nobody has heard of, the routers' own stay.
         let routed = (pass.confirmations.entered(&member.instance.id), member.instance.proven);
         (serves, routed, of_live(member), !member.leaving, Reverse(member.instance.index), member.instance.id.clone())
@@ -64,8 +66,8 @@ pub(super) fn replaced(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&
         }
         let takes = usize::from(takes_traffic(pass, member));
         // A new leader knows of nobody yet: what may serve goes only while so many others are known to.
-        if member.bucket.serves() && taking - takes < floor {
-            break;
+        if may_serve(member) && taking - takes < floor {
+            continue;
         }
         taking -= takes;
         kept -= usize::from(keeps(member));

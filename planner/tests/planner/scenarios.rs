@@ -81,6 +81,7 @@ scenarios!(
     hung_start_of_a_good_release_is_tried_again,
     last_healthy_not_removed_on_health_check,
     mass_loss_brake,
+    mass_loss_lets_no_deploy_take_what_may_serve,
     missing_image_keeps_old,
     new_leader_in_the_middle_of_a_rollout,
     new_leader_keeps_routes,

@@ -14,8 +14,6 @@ pub struct Named {
 pub const SEEDS: &[Named] = &[
     Named { name: "a large cluster with everything in it", seed: 39, minutes: 2 },
     Named { name: "a small cluster with everything in it", seed: 7, minutes: 6 },
-    Named { name: "the room of one whose removal the database had lost was given away", seed: 821, minutes: 28 },
-    Named { name: "the same in a large cluster", seed: 919, minutes: 22 },
 ];
 
 #[cfg(test)]

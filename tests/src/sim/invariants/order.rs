@@ -25,7 +25,9 @@ impl World {
             data.desired.instances.iter().filter(|instance| moved.contains(&instance.id)).map(|instance| &instance.app).collect();
         for name in apps {
             let Some(app) = data.desired.app(name).filter(|app| !app.stopped && !app.deleted) else { continue };
-            let scales = |deploy: &Deploy| deploy.kind == DeployKind::Scale && deploy.to == app.live;
+            // A scale may have taken over a restart, which replaces them all.
+            let target = (app.live, app.generation);
+            let scales = |deploy: &Deploy| deploy.kind == DeployKind::Scale && (deploy.to, deploy.generation) == target;
             let run: Vec<&Instance> = data.desired.instances_of(name).filter(|other| other.want == Want::Run).collect();
             let all_live = run.iter().all(|other| (Some(other.release), other.generation) == (app.live, app.generation));
             if !all_live || app.instances == 0 || !data.desired.deploy(name).is_none_or(scales) || !self.are_alike(s, &run, data)

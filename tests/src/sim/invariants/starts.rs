@@ -14,7 +14,8 @@ use crate::sim::server::PassData;
 
 /// How long after its record an instance may have no container yet and still be on its way.
 const ON_ITS_WAY: Ms = 5 * SECOND;
-/// Passes that may take back within so long what was started within so long; a deploy that ends does so once.
+/// Passes that may take back within so long what was started within so long, beside one for each instance that is wanted:
+/// what stands in for lost ones goes one by one as others serve, and a deploy that ends takes all back at once.
 const TAKEN_BACK_MOST: u32 = 5;
 const TAKEN_BACK_WITHIN: Ms = 30 * SECOND;
 
@@ -38,13 +39,18 @@ impl World {
             if data.desired.deploy(&app.name).is_some() || self.store.tables.deploy(&app.name).is_some() {
                 continue;
             }
+            // Meanwhile it may know by a report that one is ill, so its agent must have had nothing to tell but good.
+            let heard = |n: usize| match unheard {
+                true => self.nodes[n].well_since + patience <= self.k.now && self.node_is_well(n, s, 0),
+                false => self.node_is_heard(n, s, patience),
+            };
             let steady = self.store.tables.instances_of(&app.name).filter(|other| {
                 let n = names::number(other.node.as_str());
                 other.want == Want::Run
                     && (Some(other.release), other.generation) == (app.live, app.generation)
                     && !is_leaving(other, data)
                     && self.serves_steadily(&other.id, &other.node, patience)
-                    && self.node_is_heard(n, s, if unheard { 0 } else { patience })
+                    && heard(n)
             });
             let steady = steady.count();
             if steady >= app.instances as usize {
@@ -119,7 +125,8 @@ impl World {
             let known = known.filter(|known| known.deploy == deploy && known.since + TAKEN_BACK_WITHIN > now).unwrap_or(fresh);
             let passes = known.passes + 1;
             self.watch.taken_back.insert(app.clone(), TakenBack { passes, ..known });
-            if passes > TAKEN_BACK_MOST {
+            let wanted = data.desired.app(&app).map_or(0, |app| app.instances);
+            if passes > wanted + TAKEN_BACK_MOST {
                 let what = format!("{passes} passes in a row have taken back what had just been started of {app}");
                 return self.broken("rest (what is started is meant)", what);
             }

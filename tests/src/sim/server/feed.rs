@@ -94,11 +94,11 @@ impl World {
     }
 
     pub(super) fn redis_answered(&mut self, s: usize, call: u64, answer: RedisAnswer) {
-        let Pass::Publishing(publishing) = std::mem::take(&mut self.servers[s].pass) else { return };
-        if publishing.call != call {
-            self.servers[s].pass = Pass::Publishing(publishing);
-            return;
-        }
+        let publishing = match std::mem::take(&mut self.servers[s].pass) {
+            Pass::Publishing(publishing) if publishing.call == call => publishing,
+            // It had its time, and another pass may be under way.
+            pass => return self.servers[s].pass = pass,
+        };
         let clock = self.servers[s].clock(self.k.now);
         let Some(at) = self.servers[s].term.as_ref().map(|term| term.publisher().at()) else { return };
         let server = &mut self.servers[s];

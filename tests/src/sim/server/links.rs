@@ -60,10 +60,13 @@ impl World {
         }
     }
 
-    /// A sign of life over a connection; false if it is not the present one.
+    /// A sign of life over a connection; false if it is not the present one. Who writes to one that is closed is told so.
     fn hear(&mut self, s: usize, node: usize, link: u64) -> bool {
         let clock = self.servers[s].clock(self.k.now);
-        let Some(known) = self.servers[s].links.get_mut(&node).filter(|known| known.id == link) else { return false };
+        let Some(known) = self.servers[s].links.get_mut(&node).filter(|known| known.id == link) else {
+            self.close_link(s, node, link);
+            return false;
+        };
         known.heard = clock;
         true
     }
