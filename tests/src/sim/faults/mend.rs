@@ -96,7 +96,7 @@ impl World {
                 self.watch_tail_lost();
             }
             Mend::RouterForgotten(id) => self.store.forget_router(&id),
-            Mend::Redis => self.redis.frozen = false,
+            Mend::Redis => (self.redis.frozen, self.watch.redis_well_since) = (false, self.k.now),
             Mend::Dark => (0..self.servers.len()).for_each(|s| self.mend(Mend::Server(s))),
             Mend::Server(_) | Mend::Agent(_) | Mend::Router(_) | Mend::Thaw(..) => {}
         }

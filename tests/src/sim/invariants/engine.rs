@@ -176,7 +176,7 @@ impl World {
         let agent = &self.nodes[n];
         let within = restarted_within(run);
         let alone = agent.up && agent.life == life && agent.leaderless_since() + within <= now;
-        let usual = self.k.setting.faults.docker_permille == 0 && self.docker[n].answers();
+        let usual = self.k.setting.faults.docker_permille + self.docker[n].flaky_permille == 0 && self.docker[n].answers();
         let well = agent.well_since.max(agent.frozen_until) + within <= now && !self.disks[n].full;
         if alone && usual && well && self.is_kept(n, &instance) {
             self.broken("6 (a crash without a leader is restarted in place)", format!("{instance} lies on node{n:02}"));
