@@ -57,6 +57,12 @@ impl World {
         if leader.is_none() || !self.redis.is_whole() {
             return Some(format!("server {leader:?} leads, and Redis holds {:?}", self.redis.cert));
         }
+        // A rebalance that begins by itself may wait for a node to be trusted again.
+        let policy = &self.k.setting.policy;
+        let trusts = |name| leader.is_some_and(|s| self.servers[s].trusts(name, self.k.now, policy));
+        if let Some(node) = self.store.tables.nodes.iter().find(|node| policy.rebalance_on_join && !trusts(&node.name)) {
+            return Some(format!("{} is not trusted again", node.name));
+        }
         for (n, docker) in self.docker.iter().enumerate() {
             if docker.boxes.values().filter(|found| found.of.is_none()).count() != 4 {
                 return Some(format!("something foreign is missing on node{n:02}"));
