@@ -5,7 +5,6 @@ pub mod engine;
 pub mod http;
 pub mod lab;
 pub mod load;
-pub mod machine;
 pub mod process;
 pub mod runner;
 pub mod sample;
