@@ -37,14 +37,14 @@ impl World {
 pub type Body = Pin<Box<dyn Future<Output = ()>>>;
 
 pub struct Test {
-    /// As the macro sees it, with spaces around the colons.
+    /// As the macro sees it, with spaces and line breaks around the colons.
     pub path: &'static str,
     pub run: fn(Rc<World>) -> Body,
 }
 
 impl Test {
     fn name(&self) -> String {
-        self.path.replace(' ', "")
+        self.path.split_whitespace().collect()
     }
 }
 

@@ -1,8 +1,11 @@
 //! The control plane dies at the worst moments, and nobody outside notices.
 
+use std::net::SocketAddr;
+
 use dinp_common::api::Settings;
 use dinp_common::health::HealthCheck;
-use dinp_tests::lab::{DEPLOY, Lab, SETTLE};
+use dinp_tests::http;
+use dinp_tests::lab::{DEPLOY, Lab, SETTLE, free_port, said};
 use dinp_tests::process::{gone, signal};
 use dinp_tests::runner::World;
 use dinp_tests::sample;
@@ -109,6 +112,35 @@ pub async fn the_keeper_starts_what_was_killed(_: &World) {
     let look = async || lab.get("kept", "/health").await.map(|answer| answer.status.as_u16()).map_err(|error| error.to_string());
     until("the router serves again", SETTLE, look, |answer| *answer == Ok(200)).await.expect("an answer");
     assert_eq!(lab.docker.running("kept"), containers, "containers feel none of it");
+    lab.purge().await;
+}
+
+/// `dinp up` for another router, which dies when what ran is stopped and nothing of the new is started yet.
+async fn up_dies_half_way(lab: &Lab) -> SocketAddr {
+    let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let (state, address) = (lab.state(), admin.to_string());
+    let mut command = lab.command(&["up", "--state", state.to_str().expect("UTF-8"), "--router-admin", &address]);
+    command.env("DINP_FAILPOINT", "up.stopped");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("joined").expect("dinp runs");
+    assert_eq!(output.status.code(), None, "it did not die: {}", said(&output));
+    admin
+}
+
+pub async fn an_up_that_dies_half_way_leaves_a_router_that_the_next_one_and_stop_find(_: &World) {
+    let lab = Lab::start().await;
+    lab.deploy("steady", &sample::binary(), settings()).await;
+    let (router, load) = (lab.pid("router"), lab.load("steady"));
+    let admin = up_dies_half_way(&lab).await;
+    lab.up().await;
+    let look = async || http::get(admin, "admin", "/livez").await.map_err(|error| error.to_string()).map(|answer| answer.body);
+    until("the next one brings what was asked for", SETTLE, look, |answer| answer.as_deref() == Ok("ok\n")).await.expect("up");
+    gone(router).await;
+    load.stop().await.assert_nothing_lost();
+    let router = lab.pid("router");
+    up_dies_half_way(&lab).await;
+    let stopped = said(&lab.up_with(&["--stop"]).await);
+    assert!(stopped.contains(&format!("stopped the router process {router}\n")), "{stopped}");
+    gone(router).await;
     lab.purge().await;
 }
 

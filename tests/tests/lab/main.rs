@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         split::separate_processes_on_mariadb_and_redis_converge_whatever_happens,
         kill9::at_each_named_point_of_a_deploy_nothing_is_lost_doubled_or_stuck,
         kill9::the_keeper_starts_what_was_killed,
+        kill9::an_up_that_dies_half_way_leaves_a_router_that_the_next_one_and_stop_find,
         kill9::an_app_that_died_with_the_control_plane_comes_back_with_it,
         machine::after_a_reboot_every_app_serves_again_and_only_its_own,
         machine::a_changed_binary_upgrades_in_place_and_loses_nothing,
