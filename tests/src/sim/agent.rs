@@ -19,6 +19,7 @@ use dinp_planner::agent::gate::Admitted;
 use dinp_planner::agent::{Convergence, Gate, Observed};
 
 pub use disk::Disk;
+pub use execute::CHANGE_DEADLINE;
 
 use super::event::{Event, NodeEvent};
 use super::kernel::{Kernel, Ms};

@@ -192,6 +192,7 @@ pub enum CallFate {
 pub enum RouterEvent {
     Poll,
     Offer(Rc<RouteUpdate>),
+    Loaded(Rc<RouteUpdate>),
     /// The table is on disk, or is not.
     Kept,
     Dies,

@@ -20,9 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use dinp_common::fence::Fence;
 use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::{AppName, NodeName, RouterId};
-use dinp_common::release::ReleaseNo;
+use dinp_common::release::{ReleaseNo, RunSpec};
 use dinp_common::route::{TableCert, TableVersion};
 
+use super::agent::CHANGE_DEADLINE;
 use super::docker::Vessel;
 use super::kernel::{Ms, SECOND};
 use super::names;
@@ -35,8 +36,9 @@ pub use engine::Later;
 const LAG: Ms = 15 * SECOND;
 /// How long a router may take from new routes to its word about them.
 const ROUTER_LAG: Ms = 4 * SECOND;
-/// How long a decision about a container that crashed may be on its way.
-const RESTART_LAG: Ms = 30 * SECOND;
+/// How long a decision about a container that crashed may be on its way: its agent may have started it again, and wait
+/// for the answer of its Docker.
+const RESTART_LAG: Ms = CHANGE_DEADLINE + LAG;
 
 /// Which promise of the design was broken, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub struct Watch {
     /// By epoch, holder and version.
     certs: BTreeMap<(u64, String, u64), TableCert>,
     crashes: BTreeMap<AppName, decisions::Crashes>,
+    /// Instances of which the end is counted there.
+    crashed: BTreeSet<InstanceId>,
     taken_back: BTreeMap<AppName, starts::TakenBack>,
     /// Changes that were more than the passing of time.
     moves: u64,
@@ -107,6 +111,8 @@ pub struct Counts {
 struct Placed {
     app: AppName,
     release: ReleaseNo,
+    /// As it was when it was placed: should its app be deleted and made anew, a late order still makes what was meant.
+    spec: Option<RunSpec>,
     node: NodeName,
     sequence: u64,
     at: Ms,

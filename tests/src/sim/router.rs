@@ -127,6 +127,7 @@ impl World {
         match event {
             RouterEvent::Poll => self.poll(r),
             RouterEvent::Offer(update) => self.offer(r, update),
+            RouterEvent::Loaded(table) => self.loaded(r, table),
             RouterEvent::Kept => self.kept(r),
             RouterEvent::Dies => self.ends(Place::Router(r)),
             RouterEvent::Report(report) => {
@@ -171,36 +172,53 @@ impl World {
         }
         let Some(table) = self.redis.table() else { return };
         let (life, delay) = (self.routers[r].life, self.k.between(0, self.k.setting.net.delay_most));
-        self.k.after(delay, Event::Router(r, life, RouterEvent::Offer(Rc::new(table))));
+        self.k.after(delay, Event::Router(r, life, RouterEvent::Loaded(Rc::new(table))));
     }
 
+    /// A change as it was announced; one that does not fit asks for the whole table, once.
     fn offer(&mut self, r: usize, update: Rc<RouteUpdate>) {
-        let (now, life) = (self.k.now, self.routers[r].life);
-        if self.routers[r].busy_until > now {
-            let until = self.routers[r].busy_until;
-            return self.k.at(until, Event::Router(r, life, RouterEvent::Offer(update)));
+        let (now, life, busy_until) = (self.k.now, self.routers[r].life, self.routers[r].busy_until);
+        if busy_until > now {
+            self.k.at(busy_until, Event::Router(r, life, RouterEvent::Offer(update)));
+        } else if self.takes(r, &update).is_err() {
+            self.load_table(r);
         }
-        let outcome = if self.k.is_planted(Planted::TableUncertified) {
-            self.apply_unchecked(r, &update)
+    }
+
+    /// The whole table as it was read; one that cannot be taken waits for the next look at the certificate.
+    fn loaded(&mut self, r: usize, table: Rc<RouteUpdate>) {
+        let (now, life, busy_until) = (self.k.now, self.routers[r].life, self.routers[r].busy_until);
+        if busy_until > now {
+            self.k.at(busy_until, Event::Router(r, life, RouterEvent::Loaded(table)));
         } else {
-            self.routers[r].applier.apply(&update)
+            let _ = self.takes(r, &table);
+        }
+    }
+
+    /// Takes an update, or has it already; an error is one that a whole table would help against.
+    fn takes(&mut self, r: usize, update: &RouteUpdate) -> Result<(), TableRefusal> {
+        let (now, life) = (self.k.now, self.routers[r].life);
+        let outcome = if self.k.is_planted(Planted::TableUncertified) {
+            self.apply_unchecked(r, update)
+        } else {
+            self.routers[r].applier.apply(update)
         };
         match outcome {
-            Ok(false) | Err(TableRefusal::NotNewer { .. } | TableRefusal::Fence(_)) => {}
-            Ok(true) => {
-                self.watch_table(r);
-                if self.k.is_planted(Planted::ConfirmBeforeKept) {
-                    self.confirm(r);
-                }
-                let delay = if self.k.fault(20) { self.k.between(50, 2_000) } else { self.k.between(1, 12) };
-                self.routers[r].busy_until = now + delay;
-                if std::mem::take(&mut self.routers[r].doomed) {
-                    self.k.after(delay / 2, Event::Router(r, life, RouterEvent::Dies));
-                }
-                self.k.after(delay, Event::Router(r, life, RouterEvent::Kept));
-            }
-            Err(TableRefusal::Gap { .. } | TableRefusal::Uncertified { .. }) => self.load_table(r),
+            Ok(false) | Err(TableRefusal::NotNewer { .. } | TableRefusal::Fence(_)) => return Ok(()),
+            Err(refusal) => return Err(refusal),
+            Ok(true) => {}
         }
+        self.watch_table(r);
+        if self.k.is_planted(Planted::ConfirmBeforeKept) {
+            self.confirm(r);
+        }
+        let delay = if self.k.fault(20) { self.k.between(50, 2_000) } else { self.k.between(1, 12) };
+        self.routers[r].busy_until = now + delay;
+        if std::mem::take(&mut self.routers[r].doomed) {
+            self.k.after(delay / 2, Event::Router(r, life, RouterEvent::Dies));
+        }
+        self.k.after(delay, Event::Router(r, life, RouterEvent::Kept));
+        Ok(())
     }
 
     /// Takes what it gets, and writes the certificate for it itself.

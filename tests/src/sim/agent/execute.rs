@@ -12,7 +12,7 @@ use crate::sim::planted::Planted;
 use crate::sim::world::World;
 
 /// How long a change may take.
-const CHANGE_DEADLINE: Ms = 60_000;
+pub const CHANGE_DEADLINE: Ms = 60_000;
 /// How long a start waits for the address table to be on disk.
 const TABLE_WITHIN: Ms = 5_000;
 

@@ -56,7 +56,8 @@ impl World {
             match change {
                 Change::Place { instance, sequence } => {
                     let Instance { app, release, node, .. } = instance.clone();
-                    let placed = Placed { app, release, node, sequence: *sequence, at: now };
+                    let spec = self.store.tables.spec(&app, release).cloned();
+                    let placed = Placed { app, release, spec, node, sequence: *sequence, at: now };
                     self.watch.placed.insert(instance.id.clone(), placed);
                 }
                 Change::Move { instance, want: Want::Drain, .. } => {
@@ -175,7 +176,12 @@ impl World {
                     matches!(seen, Some(Seen::Exited { .. } | Seen::Failed { .. }))
                 })
             };
-            let crashed = changes.iter().any(|change| matches!(change, Change::Move { instance, .. } if ended(instance)));
+            let newly_ended = changes.iter().filter_map(|change| match change {
+                Change::Move { instance, .. } if ended(instance) => Some(instance),
+                _ => None,
+            });
+            // What is decided again, since nobody knows what became of the commit, is one crash.
+            let crashed = newly_ended.filter(|instance| self.watch.crashed.insert((*instance).clone())).count() > 0;
             let known = self.watch.crashes.get(&app.name).copied().unwrap_or_default();
             let wait = known.wait;
             let places = changes.iter().any(|change| {

@@ -67,8 +67,7 @@ impl World {
             None => self.broken("5 (stored before acted on)", format!("{id} is created and was never stored")),
             Some(placed) => {
                 let same = placed.app == wanted.app && placed.release == wanted.release && placed.node == self.nodes[n].name;
-                let stored = self.store.tables.spec(&wanted.app, wanted.release);
-                let as_stored = stored.is_none_or(|spec| *spec == wanted.spec);
+                let as_stored = placed.spec.as_ref() == Some(&wanted.spec);
                 if !same || !as_stored {
                     let what = format!("{id} is created as {} {}, and was stored as {placed:?}", wanted.app, wanted.release);
                     self.broken("5 (stored before acted on)", what);
