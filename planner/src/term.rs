@@ -25,7 +25,9 @@ use crate::table::Publisher;
 #[derive(Debug)]
 pub struct Term {
     fence: Fence,
-    since_ms: u64,
+    /// Time in which it could act: no gap between two passes counts for more than [`Policy::pass_most_ms`]. A leader whose
+    /// store is away welcomes no node that it has not heard, so for that time no node has been silent.
+    led_ms: u64,
     last_pass_ms: u64,
     publisher: Publisher,
     sent: BTreeMap<NodeName, Sent>,
@@ -46,7 +48,7 @@ struct Sent {
 #[must_use]
 pub struct Decided {
     pub plan: Plan,
-    /// How long the term had lasted.
+    /// How long the term had lasted, without the time in which nothing could be decided.
     pub leading_ms: u64,
     now_ms: u64,
 }
@@ -83,7 +85,7 @@ impl Term {
         Self {
             publisher: Publisher::new(fence.clone()),
             fence,
-            since_ms: now_ms,
+            led_ms: 0,
             last_pass_ms: now_ms,
             sent: BTreeMap::new(),
             revision: 0,
@@ -115,8 +117,8 @@ impl Term {
 
     /// Decides on what was loaded whole within this term.
     pub fn decide(&self, desired: &Desired, observed: &Observed, policy: &Policy, now_ms: u64) -> Decided {
-        let leading_ms = now_ms.saturating_sub(self.since_ms);
         let elapsed_ms = now_ms.saturating_sub(self.last_pass_ms).min(policy.pass_most_ms);
+        let leading_ms = self.led_ms + elapsed_ms;
         let publisher = &self.publisher;
         let mut plan = plan(Input { desired, observed, publisher, policy, elapsed_ms, leading_ms });
         plan.changes.extend(refused::news(&self.refused, &desired.refused));
@@ -133,7 +135,7 @@ impl Term {
         policy: &Policy,
     ) -> Option<RouteUpdate> {
         apply(desired, &decided.plan.changes);
-        self.last_pass_ms = decided.now_ms;
+        (self.led_ms, self.last_pass_ms) = (decided.leading_ms, decided.now_ms);
         self.refused.clone_from(&desired.refused);
         for change in &decided.plan.changes {
             if let Change::Forget { instance } = change {

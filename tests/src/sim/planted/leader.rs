@@ -16,7 +16,7 @@ use dinp_planner::plan::Plan;
 use dinp_planner::policy::Policy;
 
 use super::Planted;
-use crate::sim::kernel::{Kernel, Ms};
+use crate::sim::kernel::Kernel;
 use crate::sim::names;
 use crate::sim::server::PassData;
 use crate::sim::world::World;
@@ -31,13 +31,10 @@ impl Kernel {
             Some(Planted::MovesForNothing) => Policy { rebalance_gain_percent: 0, ..policy },
             Some(Planted::HealsLate) => Policy { backoff_free_crashes: 0, backoff_first_ms: 60_000, ..policy },
             Some(Planted::ImpatientWithNodes) => Policy { suspect_after_ms: 500, lost_after_ms: 900, ..policy },
+            // Whom it has heard counts as heard until the real number is over: see `twist_input`.
+            Some(Planted::NoWarmUp) => Policy { lost_after_ms: 1, ..policy },
             _ => policy,
         }
-    }
-
-    /// When a leader believes that its term began.
-    pub(in crate::sim) fn term_begins(&self, now_ms: Ms) -> Ms {
-        if self.is_planted(Planted::NoWarmUp) { now_ms.saturating_sub(60_000) } else { now_ms }
     }
 }
 
@@ -69,6 +66,11 @@ impl World {
                     };
                     node.instances.insert(instance.id.clone(), report);
                 }
+            }
+            Some(Planted::NoWarmUp) => {
+                let lost_after_ms = self.k.setting.policy.lost_after_ms;
+                let heard = observed.nodes.values_mut().filter(|node| node.silent_ms < lost_after_ms);
+                heard.for_each(|node| node.silent_ms = 0);
             }
             Some(Planted::InFlightIgnored) => observed.routers.values_mut().for_each(|router| router.in_flight.clear()),
             Some(Planted::NoBackOff) => desired.apps.iter_mut().for_each(|app| app.backoff = Default::default()),

@@ -83,8 +83,7 @@ impl World {
         self.twist_input(&mut desired, &mut observed);
         let policy = self.k.policy();
         let now_ms = self.servers[s].clock(now);
-        let begins = self.k.term_begins(now_ms);
-        let term = Term::current(&mut self.servers[s].term, &fence, begins);
+        let term = Term::current(&mut self.servers[s].term, &fence, now_ms);
         let (disowned, at) = (term.disown(&mut observed), term.publisher().at());
         if let Some(epoch) = disowned {
             self.servers[s].raise_epoch(epoch);
