@@ -127,6 +127,7 @@ scenarios!(
     scale_1_4_1,
     scale_down_takes_the_unhealthy_then_the_crowded_then_the_young,
     scale_down_while_starting,
+    scaled_down_while_all_are_ill_still_gets_a_well_one,
     scale_during_a_rollout,
     scale_to_none_and_back,
     sick_instance_leaves_the_routes_and_returns,
