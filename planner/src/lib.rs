@@ -19,6 +19,7 @@ pub mod placement;
 pub mod plan;
 pub mod policy;
 pub mod preview;
+pub mod promises;
 mod rebalance;
 mod refused;
 pub mod reported;

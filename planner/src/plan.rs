@@ -15,7 +15,7 @@ use crate::placement::Nodes;
 use crate::policy::Policy;
 use crate::standing::{Standing, Standings};
 use crate::table::Publisher;
-use crate::{drain, observed::Freshness, rebalance, refused, rollout};
+use crate::{drain, observed::Freshness, promises, rebalance, refused, rollout};
 
 /// All that one pass reads.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +139,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     rollout::place::arrange(&mut pass);
     rebalance::advance(&mut pass);
     drain::drained(&mut pass);
+    debug_assert_eq!(promises::of_changes(input.desired, &pass.plan.changes), Ok(()));
     pass.plan
 }
 

@@ -17,6 +17,7 @@ use crate::assign;
 use crate::observed::{Observed, RouterSeen};
 use crate::plan::{Input, Plan, plan};
 use crate::policy::Policy;
+use crate::promises;
 use crate::refused;
 use crate::routes::routes;
 use crate::table::Publisher;
@@ -142,7 +143,9 @@ impl Term {
                 self.publisher.forget(instance);
             }
         }
-        self.publisher.publish(&routes(desired, observed, domain, decided.leading_ms, policy))
+        let table = routes(desired, observed, domain, decided.leading_ms, policy);
+        debug_assert_eq!(promises::of_routes(desired, table.values()), Ok(()));
+        self.publisher.publish(&table)
     }
 
     /// What to send a connected node: its level, at once when it changed or over a `new_link`, and every so often when it

@@ -127,7 +127,7 @@ fn missing(pass: &Pass<'_>, target: &Target, new: &[&Member<'_>], old: usize) ->
     let ill = new.iter().filter(|member| is_ill(pass, member)).count();
     let missing = (target.wanted as usize).saturating_sub(new.len() - ill - leaving(pass, target, new));
     // What is ill and more than wanted stays until another one serves, which it must not keep from starting.
-    let ill_extra = new.len().saturating_sub(target.wanted as usize).min(ill);
+    let ill_extra = ill.saturating_sub(target.wanted as usize);
     let ceiling = (target.wanted + target.surge) as usize + ill_extra;
     if old == 0 && ill == 0 { missing } else { ceiling.saturating_sub(new.len() + old).min(missing) }
 }

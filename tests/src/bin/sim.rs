@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use dinp_planner::promises::Breach;
 use dinp_tests::sim::{Clock, Detail, Outcome, Planted, Setting, run, run_in};
 
 const USAGE: &str = "\
@@ -216,7 +217,7 @@ fn checked(seed: u64, args: &Args) -> Outcome {
         if again.hash != outcome.hash {
             println!("seed {seed} is not one run: {:016x} and {:016x}", outcome.hash, again.hash);
             let what = "two runs differ".to_owned();
-            outcome.violation = Some(dinp_tests::sim::Violation { promise: "one seed is one run", what });
+            outcome.violation = Some(Breach { promise: "one seed is one run", what });
         }
     }
     outcome

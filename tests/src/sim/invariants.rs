@@ -22,6 +22,7 @@ use dinp_common::instance::{InstanceId, Want};
 use dinp_common::name::{AppName, NodeName, RouterId};
 use dinp_common::release::{ReleaseNo, RunSpec};
 use dinp_common::route::{TableCert, TableVersion};
+use dinp_planner::promises::Breach;
 
 use super::agent::CHANGE_DEADLINE;
 use super::docker::Vessel;
@@ -40,17 +41,10 @@ const ROUTER_LAG: Ms = 4 * SECOND;
 /// for the answer of its Docker.
 const RESTART_LAG: Ms = CHANGE_DEADLINE + LAG;
 
-/// Which promise of the design was broken, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    pub promise: &'static str,
-    pub what: String,
-}
-
 /// What has to be remembered to judge the next step.
 #[derive(Default)]
 pub struct Watch {
-    pub violation: Option<Violation>,
+    pub violation: Option<Breach>,
     /// When commits were last lost with their master.
     tail_lost: Option<Ms>,
     pub calm_since: Ms,
@@ -121,7 +115,7 @@ struct Placed {
 impl Watch {
     /// Only the first one counts: what follows may follow from it.
     fn broken(&mut self, promise: &'static str, what: String) {
-        self.violation.get_or_insert(Violation { promise, what });
+        self.violation.get_or_insert(Breach { promise, what });
     }
 }
 
@@ -129,6 +123,12 @@ impl World {
     fn broken(&mut self, promise: &'static str, what: String) {
         crate::say!(self.k, "BROKEN", "{promise}: {what}");
         self.watch.broken(promise, what);
+    }
+
+    fn judge(&mut self, judged: Result<(), Breach>) {
+        if let Err(Breach { promise, what }) = judged {
+            self.broken(promise, what);
+        }
     }
 
     /// The container of an instance, wherever it should be.

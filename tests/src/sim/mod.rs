@@ -23,11 +23,13 @@ pub mod trace;
 mod world;
 
 pub use event::RedisAnswer;
-pub use invariants::{Counts, Violation};
+pub use invariants::Counts;
 pub use kernel::Ms;
 pub use planted::Planted;
 pub use setting::Setting;
 pub use trace::{Clock, Detail};
+
+use dinp_planner::promises::Breach;
 
 use kernel::Kernel;
 use trace::Trace;
@@ -36,7 +38,7 @@ use world::World;
 /// How one seed went.
 #[derive(Debug)]
 pub struct Outcome {
-    pub violation: Option<Violation>,
+    pub violation: Option<Breach>,
     /// When it ended, in simulated time.
     pub at: Ms,
     pub steps: u64,

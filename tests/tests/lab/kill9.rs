@@ -12,6 +12,8 @@ use dinp_tests::sample;
 use dinp_tests::wait::until;
 use nix::sys::signal::Signal;
 
+use crate::promises;
+
 fn settings() -> Settings {
     Settings { health: Some(HealthCheck::Http { path: "/health".into() }), ..Settings::default() }
 }
@@ -76,6 +78,7 @@ async fn dies_at(lab: &Lab, point: &str, must_die: bool) {
     let over = |(ended, over, containers): &(bool, bool, usize)| *ended || (!must_die && *over && *containers == 1);
     until(&format!("{point}: it dies, or the deploy and all after it ends"), DEPLOY, look, over).await;
     dying.kill().await;
+    promises::hold(lab).await;
 
     let living = lab.control(None);
     lab.node_ready().await;
@@ -88,6 +91,7 @@ async fn dies_at(lab: &Lab, point: &str, must_die: bool) {
     assert_eq!(app.app.release, ended.to, "{point}: the deploy's release serves");
     let nodes = lab.client().nodes().await.expect("nodes").items;
     assert!(nodes.iter().all(|node| node.orphans.is_empty()), "{point}: {nodes:#?}");
+    promises::hold_at_rest(lab).await;
     let report = load.stop().await;
     assert_eq!(report.failed, 0, "{point}: {report:#?}");
     report.assert_nothing_lost();

@@ -12,6 +12,7 @@ mod kill9;
 mod kinds;
 mod machine;
 mod ours_alone;
+mod promises;
 mod readme;
 mod split;
 mod wrong_inputs;

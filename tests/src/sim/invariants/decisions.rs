@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use dinp_common::deploy::{DeployPhase, DeployState};
+use dinp_common::deploy::DeployPhase;
 use dinp_common::fence::Fence;
 use dinp_common::instance::{Instance, InstanceId, Seen, Want};
 use dinp_common::plan::Change;
+use dinp_planner::promises;
 
 use super::{Placed, World};
 use crate::sim::kernel::{Ms, SECOND};
@@ -31,7 +32,8 @@ impl World {
             let what = format!("epoch {} writes while {} holds the lease", fence.epoch, self.store.lease.epoch);
             self.broken("4 (every write proves the lease)", what);
         }
-        self.one_decision_each(changes);
+        self.judge(promises::of_changes(&data.desired, changes));
+        self.nothing_is_forgotten_early(changes);
         self.only_time_that_passed(changes, data);
         self.places_are_good(changes, data);
         self.back_off_is_kept(changes, data);
@@ -44,7 +46,6 @@ impl World {
         self.starts_are_meant(changes, data);
         self.weakest_go_first(s, changes, data);
         self.moves_help(changes, data);
-        self.reasons_are_given(changes);
     }
 
     /// What was stored.
@@ -75,18 +76,7 @@ impl World {
         }
     }
 
-    fn one_decision_each(&mut self, changes: &[Change]) {
-        let mut decided = BTreeSet::new();
-        for change in changes {
-            let id = match change {
-                Change::Place { instance, .. } => &instance.id,
-                Change::Move { instance, .. } | Change::Forget { instance } => instance,
-                _ => continue,
-            };
-            if !decided.insert(id) {
-                return self.broken("9 (one decision maker)", format!("two decisions about {id} at once"));
-            }
-        }
+    fn nothing_is_forgotten_early(&mut self, changes: &[Change]) {
         for change in changes {
             if let Change::Forget { instance } = change {
                 // A creation that was given up long ago may be done after all; it never runs.
@@ -129,24 +119,6 @@ impl World {
                     }
                 }
                 _ => {}
-            }
-        }
-    }
-
-    /// Every decision can be explained to whoever asks.
-    fn reasons_are_given(&mut self, changes: &[Change]) {
-        for change in changes {
-            let mute = match change {
-                Change::Place { instance, .. } => instance.reason.is_empty(),
-                Change::Move { reason, .. } => reason.is_empty(),
-                Change::Finish { state: DeployState::Failed, failure, .. } => failure
-                    .as_ref()
-                    .is_none_or(|failure| [&failure.why, &failure.now, &failure.fix].iter().any(|text| text.is_empty())),
-                Change::Note(note) => note.text.is_empty(),
-                _ => false,
-            };
-            if mute {
-                return self.broken("14 (every decision carries its reason)", format!("{change:?}"));
             }
         }
     }

@@ -26,7 +26,6 @@ impl World {
         for instance in &placed {
             self.may_stand_there(instance, &placed, data);
         }
-        self.nothing_paused_goes_on(&placed, data);
     }
 
     /// Memory and reserved processor time are taken until the container is gone.
@@ -54,11 +53,6 @@ impl World {
 
     fn may_stand_there(&mut self, new: &Instance, placed: &[&Instance], data: &PassData) {
         let n = names::number(new.node.as_str());
-        let row = data.desired.nodes.iter().find(|node| node.name == new.node);
-        if row.is_none_or(|node| node.cordoned) {
-            let what = format!("{} of {} is placed on {}, which is {row:?}", new.id, new.app, new.node);
-            return self.broken("placement (a cordoned node takes nothing new)", what);
-        }
         let Some(RunSpec { placement, .. }) = self.store.tables.spec(&new.app, new.release) else { return };
         let is_like = |other: &Instance| {
             (&other.app, other.release, other.generation, &other.node) == (&new.app, new.release, new.generation, &new.node)
@@ -69,19 +63,6 @@ impl World {
         if crowded || !meets(placement, &self.nodes[n].facts) {
             let what = format!("{} of {} is one of {with} on {}; it asks for: {placement}", new.id, new.app, new.node);
             self.broken("placement (only where an app may stand)", what);
-        }
-    }
-
-    /// Of a deploy that people hold back, nothing more is started.
-    fn nothing_paused_goes_on(&mut self, placed: &[&Instance], data: &PassData) {
-        for new in placed {
-            let Some(deploy) = data.desired.deploy(&new.app).filter(|deploy| deploy.paused.is_some()) else { continue };
-            let live =
-                data.desired.app(&new.app).is_some_and(|app| (app.live, app.generation) == (Some(new.release), new.generation));
-            if !live && deploy.to == Some(new.release) && deploy.generation == new.generation {
-                let what = format!("{} of {} {} is started while {} is paused", new.id, new.app, new.release, deploy.number);
-                return self.broken("2 (a paused deploy goes no further)", what);
-            }
         }
     }
 }

@@ -4,6 +4,7 @@ use dinp_common::instance::Want;
 use dinp_common::name::AppName;
 use dinp_common::plan::Desired;
 use dinp_common::route::{Route, RouteState, RouteUpdate, TableCert, TableVersion};
+use dinp_planner::promises;
 use dinp_planner::table::SetHash;
 
 use super::{LAG, World};
@@ -24,35 +25,24 @@ impl World {
             self.broken("8 (a version is one table)", format!("{}/{} is two tables", cert.fence.epoch, cert.version));
         }
         let (RouteUpdate::Full { routes: put, .. } | RouteUpdate::Delta { put, .. }) = update;
+        self.judge(promises::of_routes(desired, put));
         for route in put {
-            self.route_leads_home(route, desired);
+            self.route_leads_home(route);
             if route.endpoints.is_empty() && route.state == RouteState::Serving {
                 self.nothing_else_could_serve(s, &route.app, data);
-            }
-            if desired.app(&route.app).is_none_or(|app| app.deleted) {
-                self.broken("8 (routes follow from what is stored)", format!("{} is routed, and nobody wants it", route.app));
             }
         }
         self.nothing_else_is_routed(s, desired);
         self.no_app_is_missing(s);
     }
 
-    fn route_leads_home(&mut self, route: &Route, desired: &Desired) {
+    fn route_leads_home(&mut self, route: &Route) {
         for endpoint in &route.endpoints {
-            let recorded = desired.instances.iter().find(|instance| instance.id == endpoint.instance);
-            let Some(instance) = recorded.filter(|instance| instance.proven && instance.want == Want::Run) else {
-                let what = format!("{} of {} is routed and is not to serve", endpoint.instance, route.app);
-                return self.broken("8 (routes follow from what is stored)", what);
-            };
-            if instance.app != route.app {
-                let what = format!("{} of {} is routed for {}", instance.id, instance.app, route.app);
-                return self.broken("7 (no request reaches the wrong app)", what);
-            }
-            let lives =
-                node_of(endpoint.address).and_then(|(n, address)| Some((self.docker[n].of(&instance.id)?.address?, address)));
-            let moved = lives.filter(|(lives, routed)| lives != routed && !self.is_misplaced(&instance.id, None));
+            let id = &endpoint.instance;
+            let lives = node_of(endpoint.address).and_then(|(n, address)| Some((self.docker[n].of(id)?.address?, address)));
+            let moved = lives.filter(|(lives, routed)| lives != routed && !self.is_misplaced(id, None));
             if let Some((lives, routed)) = moved {
-                let what = format!("{} is at {lives} and is routed at {routed}", instance.id);
+                let what = format!("{id} is at {lives} and is routed at {routed}");
                 return self.broken("7 (no request reaches the wrong app)", what);
             }
         }
