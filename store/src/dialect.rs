@@ -68,7 +68,9 @@ impl Dialect {
             ],
             (Self::MySql, Durability::Progress | Durability::Durable) => &[
                 "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-                "SET SESSION innodb_lock_wait_timeout = 5",
+                // A member of a Galera cluster is to answer only when it has all that was committed elsewhere before: a leader
+                // that read an older state would place again what it has placed. Only MariaDB reads what stands in `M!`.
+                "SET SESSION innodb_lock_wait_timeout = 5 /*M!, wsrep_sync_wait = 7 */",
                 "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
             ],
         }

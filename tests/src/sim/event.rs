@@ -81,9 +81,41 @@ pub enum ServerEvent {
         node: usize,
         link: u64,
     },
+    /// A message that arrived in part.
+    Unreadable {
+        node: usize,
+        link: u64,
+    },
     Status(RouterStatus),
     Goodbye(RouterId),
     ReadKeys,
+}
+
+impl Event {
+    /// What a message between an agent and a server becomes that arrives in part: whoever reads it ends the connection.
+    pub fn cut_short(self) -> Self {
+        match self {
+            Self::Server(s, life, event) => Self::Server(s, life, event.cut_short()),
+            Self::Node(
+                n,
+                life,
+                NodeEvent::Welcome { server, link } | NodeEvent::Assign { server, link, .. } | NodeEvent::Pong { server, link },
+            ) => Self::Node(n, life, NodeEvent::Closed { server, link }),
+            other => other,
+        }
+    }
+}
+
+impl ServerEvent {
+    fn cut_short(self) -> Self {
+        match self {
+            Self::Hello { node, link, .. }
+            | Self::Report { node, link, .. }
+            | Self::Refused { node, link, .. }
+            | Self::Ping { node, link } => Self::Unreadable { node, link },
+            other => other,
+        }
+    }
 }
 
 #[derive(Clone)]

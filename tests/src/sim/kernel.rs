@@ -77,6 +77,7 @@ impl Kernel {
     /// or not at all.
     pub fn send(&mut self, from: Place, to: Place, event: Event) -> bool {
         let fate = if self.calm { Fate::well(&mut self.rng) } else { self.net.fate(from, to, &self.setting, &mut self.rng) };
+        let event = if self.fault(self.setting.net.partial_permille) { event.cut_short() } else { event };
         match fate {
             Fate::Lost => false,
             Fate::Once(delay) => {

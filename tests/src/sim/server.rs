@@ -189,6 +189,10 @@ impl World {
                 }
             }
             ServerEvent::Ping { node, link } => self.ping(s, node, link),
+            ServerEvent::Unreadable { node, link } => {
+                self.servers[s].drop_link(node, link);
+                self.close_link(s, node, link);
+            }
             ServerEvent::Status(status) => {
                 let heard = self.servers[s].clock(self.k.now);
                 self.router_status(s, status, heard);

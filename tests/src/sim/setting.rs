@@ -52,6 +52,8 @@ pub struct NetSetting {
     pub lost_permille: u32,
     pub late_permille: u32,
     pub twice_permille: u32,
+    /// Messages that arrive in part.
+    pub partial_permille: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +82,7 @@ impl Setting {
         let quiet = rng.u32(0..10) == 0;
         let asks = Asks::draw(&mut rng, nodes, apps);
         // Drawn in any case, so that a shorter run is the beginning of the usual one.
-        let usual = rng.u64(27 * MINUTE..=33 * MINUTE);
+        let usual = rng.u64(30 * MINUTE..=35 * MINUTE);
         let active = hours.map_or(usual, |hours| (hours * 60.0 * MINUTE as f64) as Ms);
         Self {
             seed,
@@ -146,6 +148,7 @@ fn net(rng: &mut fastrand::Rng, quiet: bool) -> NetSetting {
         lost_permille: if rough { rng.u32(0..=20) } else { 0 },
         late_permille: if rough { rng.u32(0..=50) } else { 0 },
         twice_permille: if rough { rng.u32(0..=20) } else { 0 },
+        partial_permille: if rough { rng.u32(0..=5) } else { 0 },
     }
 }
 
