@@ -95,12 +95,13 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
     let mut proven = new.iter().filter(|member| member.instance.proven).count();
     let is_starting = |member: &&&Member<'_>| matches!(member.bucket, Bucket::Starting { .. });
     let mut starting = new.iter().filter(is_starting).count();
-    // Successors of those that leave a draining node are no surplus while they start.
-    let leaving = new.iter().filter(|member| member.leaving && takes_traffic(pass, member)).count();
+    // Successors of those that leave a draining node are no surplus before they take traffic.
+    let mut leaving = new.iter().filter(|member| member.leaving && takes_traffic(pass, member)).count();
     for member in victims::order(pass, new) {
         if extra == 0 {
             return;
         }
+        let takes = usize::from(takes_traffic(pass, member));
         let may_go = match member.bucket {
             Bucket::Starting { .. } if member.leaving => serving + starting > wanted,
             Bucket::Starting { .. } => (serving + starting).saturating_sub(leaving) > wanted,
@@ -108,13 +109,17 @@ pub(super) fn extra(pass: &mut Pass<'_>, app: &App, target: &Target, new: &[&Mem
             Bucket::Sick { .. } => serving > 0 && proven > wanted,
             // While the brake holds, it may serve and is routed to: it goes when as many others take traffic.
             Bucket::Lost => serving >= wanted,
-            _ => serving - usize::from(takes_traffic(pass, member)) >= wanted,
+            _ if takes == 0 && !member.leaving => serving - leaving >= wanted,
+            _ => serving - takes >= wanted,
         };
         if may_go {
             match member.bucket {
                 Bucket::Starting { .. } => starting -= 1,
                 Bucket::Sick { .. } | Bucket::Lost => {}
-                _ => serving -= usize::from(takes_traffic(pass, member)),
+                _ => {
+                    serving -= takes;
+                    leaving -= if member.leaving { takes } else { 0 };
+                }
             }
             proven -= usize::from(member.instance.proven);
             extra -= 1;

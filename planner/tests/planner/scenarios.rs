@@ -67,6 +67,7 @@ scenarios!(
     drain_waits_for_in_flight,
     drain_waits_where_nothing_fits_and_is_cancelled,
     drain_waits_while_too_many_nodes_are_lost,
+    drain_with_a_slow_router_keeps_the_one_that_comes,
     drained_instance_that_crashes_comes_back_elsewhere,
     draining_instance_that_dies_goes_at_once,
     each_step_of_a_start_has_its_own_time,
