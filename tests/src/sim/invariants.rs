@@ -85,6 +85,9 @@ pub struct Watch {
     /// Instances of which the end is counted there.
     crashed: BTreeSet<InstanceId>,
     taken_back: BTreeMap<AppName, starts::TakenBack>,
+    /// For which rebalance each successor was started, and the rebalances that people have cancelled.
+    successors: BTreeMap<InstanceId, u64>,
+    called_off: BTreeSet<u64>,
     /// Changes that were more than the passing of time.
     moves: u64,
     /// Since when nothing is left to do, and how many moves there were by then.
@@ -195,6 +198,7 @@ impl World {
     pub fn watch_tail_lost(&mut self) {
         self.watch.tail_lost = Some(self.k.now);
         self.watch.crashes.clear();
+        self.watch.called_off.clear(); // Its number may be given once more.
         let decided = |id: &InstanceId| self.watch.stopped.contains_key(id) || self.watch.forgotten.contains(id);
         let recorded = self.store.tables.instances.iter().filter(|instance| instance.want != Want::Stop);
         let back: Vec<InstanceId> = recorded.map(|instance| instance.id.clone()).filter(decided).collect();

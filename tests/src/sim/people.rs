@@ -64,6 +64,9 @@ impl World {
             Balance::Begin => self.store.rebalance_begin(),
             Balance::Cancel => self.store.rebalance_cancel(),
         };
+        if done && asked == Balance::Cancel {
+            self.watch_called_off();
+        }
         crate::say!(self.k, "people", "rebalance: {asked:?}, done {done}");
     }
 

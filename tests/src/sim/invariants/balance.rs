@@ -31,6 +31,24 @@ impl World {
         }
     }
 
+    /// For which rebalance each instance is started that succeeds another one.
+    pub(super) fn successors_are_noted(&mut self, changes: &[Change]) {
+        let Some(state) = recorded(changes) else { return };
+        let successors = placed(changes).filter(|new| is_successor(new, changes));
+        self.watch.successors.extend(successors.map(|new| (new.id.clone(), state.number)));
+    }
+
+    /// People have ended the rebalance that goes on, and with it the moves that are under way.
+    pub fn watch_called_off(&mut self) {
+        let number = self.store.tables.rebalance.as_ref().map(|cancelled| cancelled.number);
+        self.watch.called_off.extend(number);
+    }
+
+    /// Whether people have cancelled the rebalance for which it was started: it is taken back because they say so.
+    pub(super) fn is_called_off(&self, instance: &InstanceId) -> bool {
+        self.watch.successors.get(instance).is_some_and(|number| self.watch.called_off.contains(number))
+    }
+
     /// Why a move should not have begun, if so.
     fn wrong(&self, moving: &Moving, changes: &[Change], data: &PassData) -> Option<String> {
         let leaves = data.desired.instances.iter().find(|other| other.id == moving.instance)?;

@@ -46,6 +46,7 @@ impl World {
         self.starts_are_meant(changes, data);
         self.weakest_go_first(s, changes, data);
         self.moves_help(changes, data);
+        self.successors_are_noted(changes);
     }
 
     /// What was stored.

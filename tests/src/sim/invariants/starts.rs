@@ -110,7 +110,7 @@ impl World {
             let seen = data.report(&instance.id, &instance.node).map(|report| &report.seen);
             let ended = matches!(seen, Some(Seen::Exited { .. } | Seen::Failed { .. } | Seen::Gone));
             let just = self.watch.placed.get(&instance.id).is_some_and(|placed| placed.at + TAKEN_BACK_WITHIN > now);
-            instance.want == Want::Run && !instance.proven && !ended && just
+            instance.want == Want::Run && !instance.proven && !ended && just && !self.is_called_off(&instance.id)
         };
         let moved = changes.iter().filter_map(|change| match change {
             Change::Move { instance, .. } => data.desired.instances.iter().find(|other| other.id == *instance),
