@@ -17,9 +17,9 @@ use super::names;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
     HealthyAfter(Ms),
-    /// It is healthy, serves for a while, and ends.
+    /// It ends after a while, in which it becomes healthy or does not.
     CrashesAfter {
-        healthy: Ms,
+        healthy: Option<Ms>,
         end: Ms,
     },
     NeverHealthy,
@@ -34,7 +34,8 @@ pub enum Behaviour {
 impl Behaviour {
     fn healthy_after(self) -> Option<Ms> {
         match self {
-            Self::HealthyAfter(ms) | Self::CrashesAfter { healthy: ms, .. } | Self::Stubborn(ms) => Some(ms),
+            Self::HealthyAfter(ms) | Self::Stubborn(ms) => Some(ms),
+            Self::CrashesAfter { healthy, .. } => healthy,
             Self::NeverHealthy | Self::Missing | Self::Unstartable => None,
         }
     }

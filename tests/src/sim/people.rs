@@ -181,8 +181,8 @@ impl World {
             0 => Behaviour::NeverHealthy,
             1 => Behaviour::Missing,
             2 => Behaviour::Unstartable,
-            3 => Behaviour::CrashesAfter { healthy: u64::MAX / 4, end: self.k.between(50, 5_000) },
-            _ => Behaviour::CrashesAfter { healthy, end: healthy + self.k.between(1_000, 90_000) },
+            3 => Behaviour::CrashesAfter { healthy: None, end: self.k.between(50, 5_000) },
+            _ => Behaviour::CrashesAfter { healthy: Some(healthy), end: healthy + self.k.between(1_000, 90_000) },
         }
     }
 
