@@ -79,6 +79,7 @@ impl Observed {
 #[derive(Debug)]
 pub struct Confirmations<'a> {
     publisher: &'a Publisher,
+    /// All that are heard, recorded or not: who speaks routes, and a database that has lost its tail knows nothing of it.
     live: Vec<&'a RouterSeen>,
     /// All that are recorded, heard or not; `None` for one that was not heard at all.
     recorded: Vec<Option<&'a RouterSeen>>,
@@ -106,7 +107,7 @@ impl<'a> Confirmations<'a> {
     pub fn new(publisher: &'a Publisher, routers: &'a [RouterId], observed: &'a Observed, policy: &Policy) -> Self {
         let is_live = |seen: &&RouterSeen| seen.silent_ms < policy.router_silent_after_ms;
         let recorded: Vec<_> = routers.iter().map(|router| observed.routers.get(router)).collect();
-        let live = recorded.iter().flatten().copied().filter(is_live).collect();
+        let live = observed.routers.values().filter(is_live).collect();
         let silent = routers.iter().zip(&recorded).filter(|(_, seen)| !seen.as_ref().is_some_and(is_live));
         Self { publisher, live, silent: silent.map(|(router, _)| router).collect(), recorded, awaited: false }
     }

@@ -3,6 +3,7 @@
 mod redis;
 mod socket;
 
+use dinp_common::name::RouterId;
 use dinp_common::route::{RouteUpdate, RouterMessage};
 use dinp_planner::table::Publisher;
 use dinp_store::{Store, StoreError};
@@ -67,10 +68,7 @@ impl Hearing {
     async fn take(&self, message: RouterMessage, heard: Instant) -> Result<(), StoreError> {
         match message {
             RouterMessage::Status(status) => {
-                if !self.cluster.knows_router(&status.router) {
-                    self.store.router_record(&status.router).await?;
-                    tracing::info!(router = %status.router, "router joined");
-                }
+                self.record(&status.router).await?;
                 self.cluster.router_status(status, heard);
             }
             RouterMessage::Resync { router } => tracing::info!(%router, "router asks for the whole table"),
@@ -79,6 +77,21 @@ impl Hearing {
                 self.cluster.router_gone(&router);
                 tracing::info!(%router, "router left");
             }
+        }
+        Ok(())
+    }
+
+    /// Records a router that the last load does not name: it is new, or the database has lost it since.
+    async fn record(&self, router: &RouterId) -> Result<(), StoreError> {
+        if self.cluster.snapshot().desired.routers.contains(router) {
+            return Ok(());
+        }
+        match self.store.router_record(router).await {
+            Ok(true) => tracing::info!(%router, "router joined"),
+            Ok(false) => {}
+            // It is waited for while it speaks, and is tried again at its next word.
+            Err(error) if self.cluster.knows_router(router) => tracing::warn!(%router, %error, "it cannot be recorded just now"),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -7,4 +7,5 @@ mod removed;
 mod scenarios;
 mod script;
 mod timeline;
+mod unrecorded;
 mod world;

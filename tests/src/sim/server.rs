@@ -50,6 +50,8 @@ pub struct Server {
     links: BTreeMap<usize, links::Link>,
     reports: BTreeMap<NodeName, (Ms, Reports)>,
     routers: BTreeMap<RouterId, (Ms, RouterStatus)>,
+    /// Routers that its last load named.
+    recorded: Vec<RouterId>,
     highest_epoch: u64,
     holds: Option<TableVersion>,
     verified: Option<Ms>,
@@ -92,6 +94,7 @@ impl Server {
             links: BTreeMap::new(),
             reports: BTreeMap::new(),
             routers: BTreeMap::new(),
+            recorded: Vec::new(),
             highest_epoch: 0,
             holds: None,
             verified: None,

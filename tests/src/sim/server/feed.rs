@@ -139,18 +139,19 @@ impl World {
         }
     }
 
-    /// What a router said at `heard` of this server's clock. It is recorded before its first word counts.
+    /// What a router said at `heard` of this server's clock. It is recorded before its first word
+    /// counts, and again where the last load does not name it.
     pub(super) fn router_status(&mut self, s: usize, status: RouterStatus, heard: Ms) {
-        let server = &self.servers[s];
-        match server.routers.get(&status.router) {
-            Some((known, _)) if *known > heard => return,
-            Some(_) => {}
-            None => {
-                if !self.store_answers(s) {
-                    return;
-                }
+        let known = self.servers[s].routers.get(&status.router).map(|(known, _)| *known);
+        if known.is_some_and(|known| known > heard) {
+            return;
+        }
+        if !self.servers[s].recorded.contains(&status.router) {
+            if self.store_answers(s) {
                 self.store.record_router(&status.router);
                 self.watch_recorded(&status.router);
+            } else if known.is_none() {
+                return;
             }
         }
         let server = &mut self.servers[s];

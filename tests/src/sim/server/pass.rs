@@ -76,6 +76,7 @@ impl World {
         let Some(fence) = self.servers[s].acting(now).filter(|fence| **fence == led_before).cloned() else {
             return self.end_pass(s, false);
         };
+        self.servers[s].recorded.clone_from(&desired.routers);
         let mut observed = self.servers[s].observed(now);
         if self.skips_pass(&observed) {
             return self.end_pass(s, false);
