@@ -234,6 +234,12 @@ impl World {
         self.is_resurrected(instance) && !(heard() && r.is_none_or(|r| self.router_is_well(r, patience)))
     }
 
+    /// Its agent has been told to stop it, in its present life: it goes on with that, whatever a leader of a database that
+    /// has lost its tail wants of it.
+    fn is_being_stopped(&self, n: usize, instance: &InstanceId) -> bool {
+        self.watch.told_to_stop.contains(&(n, self.nodes[n].life, instance.clone()))
+    }
+
     /// Its agent has just started it again by itself, which whoever decides about it may not have heard yet.
     fn is_restarted(&self, found: &Vessel) -> bool {
         found.run > 1 && found.started + RESTART_LAG > self.k.now

@@ -54,8 +54,7 @@ impl World {
 
     /// An agent wants to make a container, or to have it run.
     pub fn watch_wants(&mut self, n: usize, instance: &InstanceId) {
-        let told = self.watch.told_to_stop.contains(&(n, self.nodes[n].life, instance.clone()));
-        if told && !self.is_resurrected(instance) {
+        if self.is_being_stopped(n, instance) && !self.is_resurrected(instance) {
             let what = format!("node{n:02} was told to stop {instance} and starts it");
             self.broken("5 (states only move forward)", what);
         }

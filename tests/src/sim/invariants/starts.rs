@@ -49,6 +49,7 @@ impl World {
                 other.want == Want::Run
                     && (Some(other.release), other.generation) == (app.live, app.generation)
                     && !is_leaving(other, data)
+                    && !self.is_being_stopped(n, &other.id)
                     && self.serves_steadily(&other.id, &other.node, patience)
                     && heard(n)
             });
@@ -137,7 +138,7 @@ impl World {
     fn is_sound(&self, other: &Instance, s: usize) -> bool {
         let patience = self.k.setting.policy.lost_after_ms + LAG;
         let n = names::number(other.node.as_str());
-        if other.want != Want::Run || !self.node_is_well(n, s, patience) {
+        if other.want != Want::Run || self.is_being_stopped(n, &other.id) || !self.node_is_well(n, s, patience) {
             return false;
         }
         if other.proven {
