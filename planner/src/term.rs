@@ -26,8 +26,7 @@ use crate::table::Publisher;
 #[derive(Debug)]
 pub struct Term {
     fence: Fence,
-    /// Time in which it could act: no gap between two passes counts for more than [`Policy::pass_most_ms`]. A leader whose
-    /// store is away welcomes no node that it has not heard, so for that time no node has been silent.
+    /// Time in which nodes could be heard: see [`Term::decide`].
     led_ms: u64,
     last_pass_ms: u64,
     publisher: Publisher,
@@ -118,8 +117,11 @@ impl Term {
 
     /// Decides on what was loaded whole within this term.
     pub fn decide(&self, desired: &Desired, observed: &Observed, policy: &Policy, now_ms: u64) -> Decided {
-        let elapsed_ms = now_ms.saturating_sub(self.last_pass_ms).min(policy.pass_most_ms);
-        let leading_ms = self.led_ms + elapsed_ms;
+        let gap_ms = now_ms.saturating_sub(self.last_pass_ms);
+        let elapsed_ms = gap_ms.min(policy.pass_most_ms);
+        // Without its store a leader passes over nothing and lets nobody in who connects. So a gap counts for no more than a
+        // pass, and after a long one, that a node is not heard says as little as under a new leader.
+        let leading_ms = if gap_ms >= policy.lost_after_ms { 0 } else { self.led_ms + elapsed_ms };
         let publisher = &self.publisher;
         let mut plan = plan(Input { desired, observed, publisher, policy, elapsed_ms, leading_ms });
         plan.changes.extend(refused::news(&self.refused, &desired.refused));

@@ -1,53 +1,54 @@
-//! The store is away for longer than a node may be silent.
+//! What a leader makes of the time in which its store did not answer, and nobody who came was let in.
 
 use dinp_common::deploy::Strategy;
 use dinp_common::plan::{Change, Desired};
 use dinp_common::size::MiB;
 use dinp_planner::observed::Observed;
+use dinp_planner::policy::Policy;
 use dinp_planner::term::Term;
 
-use crate::world::{Behaviour, World, app_name, domain};
+use crate::world::{Behaviour, World, app_name, domain, node_name};
 
-struct Leader {
-    term: Term,
-    desired: Desired,
-    world: World,
-}
-
-impl Leader {
-    /// How many instances are placed by a pass at that time.
-    fn places(&mut self, observed: &Observed, now_ms: u64) -> usize {
-        let policy = &self.world.policy;
-        let decided = self.term.decide(&self.desired, observed, policy, now_ms);
-        self.term.stored(&decided, &mut self.desired, observed, &domain(), policy);
-        decided.plan.changes.iter().filter(|change| matches!(change, Change::Place { .. })).count()
-    }
-}
-
-/// Meanwhile its leader could welcome nobody whom it had not heard before.
-#[test]
-fn a_node_that_nobody_could_welcome_meanwhile_has_not_been_silent() {
+/// Two nodes with one instance each, and the reports of both.
+fn world() -> World {
     let mut world = World::new();
-    for node in ["node-1", "node-2", "node-3"] {
-        world.add_node(node, MiB(1024), 20);
-    }
+    world.add_node("node-1", MiB(4096), 50);
+    world.add_node("node-2", MiB(4096), 50);
     world.add_router("r1");
-    world.deploy(&app_name("shop"), 3, MiB(64), Behaviour::HealthyAfter(0), Strategy::Rolling);
+    world.deploy(&app_name("shop"), 2, MiB(64), Behaviour::HealthyAfter(0), Strategy::Rolling);
     (0..3).for_each(|_| world.step(1_000, |_, _| {}));
-    let mut observed = world.observed();
-    let on_first = world.desired.instances[0].node.clone();
-    observed.nodes.remove(&on_first);
-    let (term, desired) = (Term::new(world.publisher.fence().clone(), 0), world.desired.clone());
-    let mut leader = Leader { term, desired, world };
+    world
+}
 
-    assert_eq!(leader.places(&observed, 0), 0);
-    let back = 60_000;
-    assert_eq!(leader.places(&observed, back), 0, "the store answers again, and the node had no time to be heard");
-    let lost_after = leader.world.policy.lost_after_ms;
-    let replaced = (1..=lost_after / 1_000).find(|second| leader.places(&observed, back + second * 1_000) > 0);
-    assert_eq!(
-        replaced,
-        Some((lost_after - leader.world.policy.pass_most_ms) / 1_000),
-        "it stays silent, and is lost in the end"
-    );
+/// A pass at `now_ms`; how many instances it places.
+fn places(term: &mut Term, desired: &mut Desired, observed: &Observed, now_ms: u64) -> usize {
+    let policy = Policy::default();
+    let decided = term.decide(desired, observed, &policy, now_ms);
+    term.stored(&decided, desired, observed, &domain(), &policy);
+    decided.plan.changes.iter().filter(|change| matches!(change, Change::Place { .. })).count()
+}
+
+#[test]
+fn a_node_that_nobody_could_let_in_is_not_lost_when_the_store_is_back() {
+    let world = world();
+    let first = node_name("node-1");
+    for known in [false, true] {
+        let mut desired = world.desired.clone();
+        let mut term = Term::new(world.publisher.fence().clone(), 0);
+        // Its last connection ended at 0, or there was none yet.
+        let mut pass = |now_ms: u64| {
+            let mut observed = world.observed();
+            match observed.nodes.get_mut(&first).filter(|_| known) {
+                Some(seen) => seen.silent_ms = now_ms,
+                None => drop(observed.nodes.remove(&first)),
+            }
+            places(&mut term, &mut desired, &observed, now_ms)
+        };
+        assert_eq!([pass(0), pass(1_000)], [0, 0]);
+        // The store answers again.
+        for now_ms in (41_000..51_000).step_by(1_000) {
+            assert_eq!(pass(now_ms), 0, "known {known}, at {now_ms}");
+        }
+        assert_eq!(pass(51_000), 1, "known {known}: it has had its time, and is lost");
+    }
 }

@@ -21,12 +21,11 @@ impl World {
         if self.servers[s].links.get(&node).is_some_and(|known| known.id >= link) {
             return; // An old greeting that came late, or the same twice.
         }
-        // One that was heard before need not wait for the store.
-        if self.store_answers(s) {
-            self.store.record_node(&hello.node);
-        } else if !self.servers[s].reports.contains_key(&hello.node) {
+        // Whose token it is, only the store knows.
+        if !self.store_answers(s) {
             return self.close_link(s, node, link);
         }
+        self.store.record_node(&hello.node);
         let clock = self.servers[s].clock(self.k.now);
         let server = &mut self.servers[s];
         server.links.insert(node, Link { id: link, heard: clock, assigned: false });
