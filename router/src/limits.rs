@@ -10,8 +10,10 @@ pub const CONNECTIONS: usize = 20_000;
 pub const BACKLOG: i32 = 4_096;
 /// Cores at most: all listeners, for two addresses each, fit one message of passed descriptors (the kernel allows 253).
 pub const CORES: usize = 64;
-/// Milliseconds for a connection to an endpoint, which is at most a data centre away.
+/// Milliseconds for a connection to an endpoint, which is at most a data centre away, while another one is left to try.
 pub const CONNECT_MS: u64 = 1_000;
+/// The same to the last one that is left: a first packet that is lost is sent again after a second, and after three.
+pub const CONNECT_LAST_MS: u64 = 3_500;
 /// Milliseconds until the first byte of an answer. Long polls live below this.
 pub const ANSWER_MS: u64 = 300_000;
 /// Milliseconds a pooled connection to an endpoint stays open unused.

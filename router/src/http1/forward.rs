@@ -15,7 +15,7 @@ use crate::balance::{Load, choose};
 use crate::clock::now_ms;
 use crate::flights::Flight;
 use crate::head::RequestHead;
-use crate::limits::{ANSWER_MS, CONNECT_MS, HEAD_BYTES, HEAD_FIELDS, POOL_IDLE_MS};
+use crate::limits::{ANSWER_MS, CONNECT_LAST_MS, CONNECT_MS, HEAD_BYTES, HEAD_FIELDS, POOL_IDLE_MS};
 use crate::lookup::{App, Target};
 use crate::pages::Page;
 use crate::retry::{self, Failure, GiveUp, Next};
@@ -86,7 +86,8 @@ pub async fn forward(core: &Rc<Core>, host: &str, outgoing: Outgoing, receipt: &
             Err(Picked::Page(page)) => return Err(page),
         };
         receipt.attempt(&app, &target);
-        let failed = match attempt(core, &target, request, replayable, fresh).await {
+        let connect_ms = if tried.len() + 1 < app.targets.len() { CONNECT_MS } else { CONNECT_LAST_MS };
+        let failed = match attempt(core, &target, request, replayable, fresh, connect_ms).await {
             Ok((response, sender)) => return Ok(Answered { response, sender, flight, app }),
             Err(failed) => failed,
         };
@@ -155,13 +156,14 @@ async fn attempt(
     request: Request<RequestBody>,
     replayable: bool,
     fresh: bool,
+    connect_ms: u64,
 ) -> Result<(Response<Incoming>, SendRequest<RequestBody>), Failed> {
     let within = retry::reuse_within_ms(replayable, POOL_IDLE_MS);
     let pooled = if fresh { None } else { core.pool.borrow_mut().take(&target.instance.id, within) };
     let reused = pooled.is_some();
     let mut sender = match pooled {
         Some(sender) => sender,
-        None => match connect(core, target).await {
+        None => match connect(core, target, connect_ms).await {
             Ok(sender) => sender,
             Err(failure) => return Err(Failed { failure, request: Some(request) }),
         },
@@ -181,8 +183,8 @@ async fn attempt(
 
 /// A new connection. Refusals and silence eject the instance for a while; a client that leaves meanwhile drops this
 /// future, which says nothing about the instance.
-async fn connect(core: &Rc<Core>, target: &Target) -> Result<SendRequest<RequestBody>, Failure> {
-    let connecting = tokio::time::timeout(Duration::from_millis(CONNECT_MS), TcpStream::connect(target.address)).await;
+async fn connect(core: &Rc<Core>, target: &Target, within_ms: u64) -> Result<SendRequest<RequestBody>, Failure> {
+    let connecting = tokio::time::timeout(Duration::from_millis(within_ms), TcpStream::connect(target.address)).await;
     let failed = |timed_out| {
         if target.instance.ejection.failed(now_ms()) {
             core.meter.ejections.increment(1);

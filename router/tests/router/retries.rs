@@ -45,6 +45,45 @@ async fn with_every_endpoint_dead_the_page_says_so_and_the_last_one_is_tried_aga
     router.stop().await;
 }
 
+/// A listener that drops the first packet of whoever comes next, until somebody accepts.
+async fn full_listener() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+    let listener = socket.listen(1).expect("listening");
+    let address = listener.local_addr().expect("address");
+    let mut queued = Vec::new();
+    let soon = std::time::Duration::from_millis(200);
+    while let Ok(stream) = tokio::time::timeout(soon, tokio::net::TcpStream::connect(address)).await {
+        queued.push(stream.expect("queued"));
+        assert!(queued.len() < 10, "its queue has no end");
+    }
+    (listener, queued)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_only_endpoint_that_is_overrun_for_a_moment_is_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path().join("routes.sock"), 1);
+    let router = Router::start(config(dir.path(), &server.feed())).await;
+    let (listener, queued) = full_listener().await;
+    server.route(&table([route("app", &[(1, listener.local_addr().expect("address"))])])).await;
+    let serving = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        for _ in 0..=queued.len() {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            let mut head = [0; 2048];
+            // Those that filled the queue say nothing.
+            let soon = std::time::Duration::from_millis(50);
+            if matches!(tokio::time::timeout(soon, stream.read(&mut head)).await, Ok(Ok(1..))) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").await.expect("answered");
+            }
+        }
+    });
+    assert_eq!(get(router.address, "app.localhost", "/").await.text, "late");
+    serving.await.expect("served");
+    router.stop().await;
+}
+
 /// Answers one request per connection and says nothing of closing it, then closes after the next one has arrived.
 async fn one_answer_per_connection(listener: tokio::net::TcpListener, closed_on: tokio::sync::watch::Sender<Vec<String>>) {
     while let Ok((mut stream, _)) = listener.accept().await {
