@@ -75,9 +75,11 @@ impl World {
                 let of_it = |instance: &Instance| (Some(instance.release), instance.generation) == (deploy.to, deploy.generation);
                 let goes_on = deploy.paused.is_none() && deploy.strategy == Strategy::Rolling && app.instances > 0;
                 let none = !run().any(of_it);
-                // What is too much of older releases makes room only once routers have confirmed it, by way of Redis.
+                // What is too much of older releases makes room only once routers have confirmed it, by way of Redis. Where
+                // there is none to confirm, nothing is withdrawn.
                 let heard = self.k.net.is_open(Place::Server(s), Place::Redis);
-                let routed = heard && self.well_routers().count() == self.store.tables.routers.len();
+                let recorded = self.store.tables.routers.len();
+                let routed = heard && recorded > 0 && self.well_routers().count() == recorded;
                 let lacks = goes_on && none && routed && self.has_room(app, deploy.to?, deploy.generation, s);
                 lacks.then(|| format!("nothing of {} {} is started, and there is room", app.name, named(deploy)))
             }
