@@ -192,6 +192,10 @@ impl World {
             NodeEvent::Unwelcome { server, link } => self.unwelcome(n, server, link),
             NodeEvent::Welcome { server, link } => self.welcome(n, server, link),
             NodeEvent::Closed { server, link } => self.session_ends(n, server, link),
+            NodeEvent::Unreadable { server, link } => {
+                self.nodes[n].well_since = self.k.now;
+                self.session_ends(n, server, link);
+            }
             NodeEvent::Pong { server, link } => self.hear_server(n, server, link),
             NodeEvent::Beat { server, link } => self.beat(n, server, link),
             NodeEvent::PingDue { server, link } => self.ping_due(n, server, link),

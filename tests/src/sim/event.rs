@@ -100,7 +100,7 @@ impl Event {
                 n,
                 life,
                 NodeEvent::Welcome { server, link } | NodeEvent::Assign { server, link, .. } | NodeEvent::Pong { server, link },
-            ) => Self::Node(n, life, NodeEvent::Closed { server, link }),
+            ) => Self::Node(n, life, NodeEvent::Unreadable { server, link }),
             other => other,
         }
     }
@@ -143,6 +143,11 @@ pub enum NodeEvent {
         link: u64,
     },
     Closed {
+        server: usize,
+        link: u64,
+    },
+    /// A message that arrived in part.
+    Unreadable {
         server: usize,
         link: u64,
     },

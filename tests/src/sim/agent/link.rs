@@ -188,6 +188,15 @@ impl World {
 
     pub(super) fn tell_server(&mut self, n: usize, server: usize, event: ServerEvent) {
         let life = self.servers[server].life;
-        self.k.send(Place::Node(n), Place::Server(server), Event::Server(server, life, event));
+        let greets = matches!(event, ServerEvent::Hello { .. });
+        let sent = self.k.send(Place::Node(n), Place::Server(server), Event::Server(server, life, event));
+        if greets && !sent {
+            self.greeting_is_lost(n);
+        }
+    }
+
+    /// It takes its time until it greets again.
+    pub(in crate::sim) fn greeting_is_lost(&mut self, n: usize) {
+        self.nodes[n].well_since = self.k.now;
     }
 }

@@ -75,9 +75,12 @@ impl World {
         match answer {
             StoreAnswer::Row(row) => return self.look_step(s, look, &row, clock),
             StoreAnswer::Taken(Some(fence)) => {
-                crate::say!(self.k, self.servers[s], "leads with epoch {}", fence.epoch);
-                self.watch_lease_taken(s, &fence);
-                self.servers[s].lease.taken(fence, look.sent_ms);
+                self.servers[s].lease.taken(fence.clone(), look.sent_ms);
+                // The answer may come when its time is over.
+                if self.servers[s].acting(now).is_some() {
+                    crate::say!(self.k, self.servers[s], "leads with epoch {}", fence.epoch);
+                    self.watch_lease_taken(s, &fence);
+                }
             }
             StoreAnswer::Renewed(held) => self.servers[s].lease.renewed(held, look.sent_ms),
             StoreAnswer::Taken(None) | StoreAnswer::Failed(_) => {}

@@ -77,7 +77,11 @@ impl World {
 
     fn tell_node(&mut self, s: usize, node: usize, event: NodeEvent) {
         let life = self.nodes[node].life;
-        self.k.send(Place::Server(s), Place::Node(node), Event::Node(node, life, event));
+        let greets = matches!(event, NodeEvent::Welcome { .. });
+        let sent = self.k.send(Place::Server(s), Place::Node(node), Event::Node(node, life, event));
+        if greets && !sent {
+            self.greeting_is_lost(node);
+        }
     }
 }
 
