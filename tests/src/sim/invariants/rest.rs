@@ -1,6 +1,6 @@
 //! Once the faults are over, everything that is wanted is there, and nothing is left to decide.
 
-use dinp_common::app::App;
+use dinp_common::app::{App, Backoff};
 use dinp_common::instance::{InstanceId, Want};
 
 use super::World;
@@ -57,11 +57,15 @@ impl World {
         if leader.is_none() || !self.redis.is_whole() {
             return Some(format!("server {leader:?} leads, and Redis holds {:?}", self.redis.cert));
         }
-        // A rebalance that begins by itself may wait for a node to be trusted again.
+        // A rebalance that begins by itself may wait for a node to be trusted again, or for an app to be calm.
         let policy = &self.k.setting.policy;
         let trusts = |name| leader.is_some_and(|s| self.servers[s].trusts(name, self.k.now, policy));
         if let Some(node) = self.store.tables.nodes.iter().find(|node| policy.rebalance_on_join && !trusts(&node.name)) {
             return Some(format!("{} is not trusted again", node.name));
+        }
+        let crashed = |app: &&App| policy.rebalance_on_join && app.backoff != Backoff::default();
+        if let Some(app) = self.store.tables.apps.iter().find(crashed) {
+            return Some(format!("{} has crashed of late", app.name));
         }
         for (n, docker) in self.docker.iter().enumerate() {
             if docker.boxes.values().filter(|found| found.of.is_none()).count() != 4 {
