@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dinp_common::deploy::DeployState;
+use dinp_common::deploy::{DeployState, Failure};
 use dinp_common::instance::{Instance, InstanceId, Want};
 use dinp_common::name::NodeName;
 use dinp_common::plan::{Change, Desired};
@@ -75,9 +75,7 @@ fn is_mute(change: &Change) -> bool {
         Change::Place { instance, .. } => instance.reason.is_empty(),
         Change::Move { reason, .. } => reason.is_empty(),
         Change::Finish { state: DeployState::Failed, failure, .. } => {
-            let says = |failure: &dinp_common::deploy::Failure| {
-                [&failure.why, &failure.now, &failure.fix].iter().all(|text| !text.is_empty())
-            };
+            let says = |failure: &Failure| [&failure.why, &failure.now, &failure.fix].iter().all(|text| !text.is_empty());
             !failure.as_ref().is_some_and(says)
         }
         Change::Note(note) => note.text.is_empty(),

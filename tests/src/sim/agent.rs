@@ -193,7 +193,7 @@ impl World {
             NodeEvent::Welcome { server, link } => self.welcome(n, server, link),
             NodeEvent::Closed { server, link } => self.session_ends(n, server, link),
             NodeEvent::Unreadable { server, link } => {
-                self.nodes[n].well_since = self.k.now;
+                self.link_ails(n);
                 self.session_ends(n, server, link);
             }
             NodeEvent::Pong { server, link } => self.hear_server(n, server, link),

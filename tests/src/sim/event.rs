@@ -228,8 +228,11 @@ pub enum CallFate {
 #[derive(Clone)]
 pub enum RouterEvent {
     Poll,
-    Offer(Rc<RouteUpdate>),
-    Loaded(Rc<RouteUpdate>),
+    /// A change that was announced, or the whole table as it was read.
+    Offer {
+        update: Rc<RouteUpdate>,
+        read: bool,
+    },
     /// The table is on disk, or is not.
     Kept,
     Dies,

@@ -126,8 +126,7 @@ impl World {
     pub fn router_event(&mut self, r: usize, event: RouterEvent) {
         match event {
             RouterEvent::Poll => self.poll(r),
-            RouterEvent::Offer(update) => self.offer(r, update),
-            RouterEvent::Loaded(table) => self.loaded(r, table),
+            RouterEvent::Offer { update, read } => self.offer(r, update, read),
             RouterEvent::Kept => self.kept(r),
             RouterEvent::Dies => self.ends(Place::Router(r)),
             RouterEvent::Report(report) => {
@@ -149,7 +148,7 @@ impl World {
         for r in 0..self.routers.len() {
             if self.routers[r].up && !self.k.net.is_cut(Place::Redis, Place::Router(r)) {
                 let (life, delay) = (self.routers[r].life, self.k.between(0, self.k.setting.net.delay_most));
-                self.k.after(delay, Event::Router(r, life, RouterEvent::Offer(update.clone())));
+                self.k.after(delay, Event::Router(r, life, RouterEvent::Offer { update: update.clone(), read: false }));
             }
         }
     }
@@ -172,26 +171,17 @@ impl World {
         }
         let Some(table) = self.redis.table() else { return };
         let (life, delay) = (self.routers[r].life, self.k.between(0, self.k.setting.net.delay_most));
-        self.k.after(delay, Event::Router(r, life, RouterEvent::Loaded(Rc::new(table))));
+        self.k.after(delay, Event::Router(r, life, RouterEvent::Offer { update: Rc::new(table), read: true }));
     }
 
-    /// A change as it was announced; one that does not fit asks for the whole table, once.
-    fn offer(&mut self, r: usize, update: Rc<RouteUpdate>) {
+    /// A change as it was announced, or the whole table as it was `read`. One that does not fit asks for the whole table; a
+    /// whole one that cannot be taken waits for the next look at the certificate.
+    fn offer(&mut self, r: usize, update: Rc<RouteUpdate>, read: bool) {
         let (now, life, busy_until) = (self.k.now, self.routers[r].life, self.routers[r].busy_until);
         if busy_until > now {
-            self.k.at(busy_until, Event::Router(r, life, RouterEvent::Offer(update)));
-        } else if self.takes(r, &update).is_err() {
+            self.k.at(busy_until, Event::Router(r, life, RouterEvent::Offer { update, read }));
+        } else if self.takes(r, &update).is_err() && !read {
             self.load_table(r);
-        }
-    }
-
-    /// The whole table as it was read; one that cannot be taken waits for the next look at the certificate.
-    fn loaded(&mut self, r: usize, table: Rc<RouteUpdate>) {
-        let (now, life, busy_until) = (self.k.now, self.routers[r].life, self.routers[r].busy_until);
-        if busy_until > now {
-            self.k.at(busy_until, Event::Router(r, life, RouterEvent::Loaded(table)));
-        } else {
-            let _ = self.takes(r, &table);
         }
     }
 

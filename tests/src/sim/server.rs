@@ -193,7 +193,7 @@ impl World {
             }
             ServerEvent::Ping { node, link } => self.ping(s, node, link),
             ServerEvent::Unreadable { node, link } => {
-                self.nodes[node].well_since = self.k.now;
+                self.link_ails(node);
                 self.servers[s].drop_link(node, link);
                 self.close_link(s, node, link);
             }

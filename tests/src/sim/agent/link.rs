@@ -191,12 +191,12 @@ impl World {
         let greets = matches!(event, ServerEvent::Hello { .. });
         let sent = self.k.send(Place::Node(n), Place::Server(server), Event::Server(server, life, event));
         if greets && !sent {
-            self.greeting_is_lost(n);
+            self.link_ails(n);
         }
     }
 
-    /// It takes its time until it greets again.
-    pub(in crate::sim) fn greeting_is_lost(&mut self, n: usize) {
+    /// A greeting is lost, or a message arrives in part: it takes its time until it is heard again.
+    pub(in crate::sim) fn link_ails(&mut self, n: usize) {
         self.nodes[n].well_since = self.k.now;
     }
 }

@@ -80,7 +80,7 @@ impl World {
         let greets = matches!(event, NodeEvent::Welcome { .. });
         let sent = self.k.send(Place::Server(s), Place::Node(node), Event::Node(node, life, event));
         if greets && !sent {
-            self.greeting_is_lost(node);
+            self.link_ails(node);
         }
     }
 }
